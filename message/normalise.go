@@ -1,0 +1,161 @@
+package message
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"time"
+	"unicode/utf8"
+)
+
+// Bounds of an envelope (tendrl-facts, envelope; the rest are ours).
+const (
+	MaxTags     = 10
+	maxTagLen   = 128
+	maxNameText = 256 // entity, dest and msg_type
+	maxDepth    = 64  // nesting that we look into; deeper JSON is kept as text
+	maxElements = 100 // messages of one array; a longer array is kept as data
+)
+
+// envelope is the delivered form. Field order is the order people read.
+type envelope struct {
+	Type      string          `json:"msg_type"`
+	Data      json.RawMessage `json:"data"`
+	Tags      []string        `json:"tags"`
+	Timestamp string          `json:"timestamp"`
+	Entity    string          `json:"entity,omitempty"`
+	Dest      string          `json:"dest,omitempty"`
+	Source    string          `json:"source"`
+	Context   map[string]any  `json:"context"`
+}
+
+// Normalise makes messages out of whatever was published: always at least one, never an error, since what
+// cannot be understood is kept as it came and marked. known says whether a name belongs to somebody who can be addressed.
+func Normalise(payload []byte, from Origin, known func(name string) bool) []Message {
+	parts := split(payload)
+	out := make([]Message, 0, len(parts))
+	for i, part := range parts {
+		origin := from
+		if from.ID != "" && i > 0 {
+			origin.ID = fmt.Sprintf("%s.%d", from.ID, i)
+		}
+		out = append(out, one(part, origin, known))
+	}
+	return out
+}
+
+// split takes an array of message objects apart; everything else stays one.
+func split(payload []byte) [][]byte {
+	trimmed := bytes.TrimSpace(payload)
+	if len(trimmed) == 0 || trimmed[0] != '[' || tooDeep(trimmed) {
+		return [][]byte{payload}
+	}
+	var elements []json.RawMessage
+	if json.Unmarshal(trimmed, &elements) != nil || len(elements) == 0 || len(elements) > maxElements {
+		return [][]byte{payload}
+	}
+	parts := make([][]byte, len(elements))
+	for i, e := range elements {
+		if e[0] != '{' {
+			return [][]byte{payload}
+		}
+		parts[i] = e
+	}
+	return parts
+}
+
+// one normalises a single message.
+func one(payload []byte, from Origin, known func(string) bool) Message {
+	r := read(payload)
+	m := Message{Origin: from, Type: r.kind, Data: r.data, Tags: r.tags, Timestamp: r.when, Hops: r.hops + 1}
+	if m.Timestamp.IsZero() {
+		m.Timestamp = from.Received
+	}
+	addressed := r.dest
+	if addressed == "" {
+		addressed = r.entity
+	}
+	m.For = addressed
+	m.About = about(r, from, known)
+	if m.About != "" {
+		r.context["about"] = m.About
+	}
+	r.context["hops"] = m.Hops
+	if len(r.notes) > 0 {
+		r.context["notes"] = r.notes
+	}
+	m.Payload = encode(envelope{
+		Type: m.Type, Data: m.Data, Tags: m.Tags, Timestamp: stamp(m.Timestamp),
+		Entity: r.entity, Dest: r.dest, Source: from.Source, Context: r.context,
+	})
+	return m
+}
+
+// about names the entity whose readings a message holds. A message addressed to somebody else who can hear it is a
+// message to them, not a measurement of them: a command must never look like a value that was measured.
+func about(r reader, from Origin, known func(string) bool) string {
+	switch {
+	case r.dest != "":
+		return ""
+	case r.entity == "" || r.entity == from.Entity || r.entity == from.Source:
+		return from.Entity
+	case known(r.entity):
+		return ""
+	default:
+		return r.entity
+	}
+}
+
+// stamp writes a time as the documented envelope has it.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+
+// encode cannot fail: every member was either decoded from JSON or is ours.
+func encode(e envelope) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(e); err != nil {
+		panic(fmt.Sprintf("encode envelope: %v", err))
+	}
+	return bytes.TrimRight(b.Bytes(), "\n")
+}
+
+// asText keeps bytes that are not JSON: as text when they are text, in base64 otherwise.
+func asText(payload []byte) (data json.RawMessage, note string) {
+	if utf8.Valid(payload) {
+		return quote(string(payload)), ""
+	}
+	return quote(base64.StdEncoding.EncodeToString(payload)), "the bytes are not text; data holds them in base64"
+}
+
+func quote(s string) json.RawMessage {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(s) // a string always encodes
+	return bytes.TrimRight(b.Bytes(), "\n")
+}
+
+// tooDeep counts nesting without recursion, so that a stranger's brackets cost us nothing.
+func tooDeep(b []byte) bool {
+	depth, inText, escaped := 0, false, false
+	for _, c := range b {
+		switch {
+		case escaped:
+			escaped = false
+		case inText && c == '\\':
+			escaped = true
+		case c == '"':
+			inText = !inText
+		case inText:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}
