@@ -54,8 +54,8 @@ func read(payload []byte) reader {
 	r.text(fields, "entity", &r.entity)
 	r.text(fields, "dest", &r.dest)
 	r.time(fields["timestamp"])
-	r.readContext(fields["context"])
 	r.addTags(fields["tags"], "tags")
+	r.readContext(fields["context"])
 	return r
 }
 

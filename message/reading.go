@@ -107,3 +107,12 @@ func (w *walker) leaf(name string, value any) {
 		w.found = append(w.found, Reading{Name: name, Value: value})
 	}
 }
+
+// ReadingsOf takes the values out of a delivered envelope, as [Message.Payload] holds it.
+func ReadingsOf(payload []byte) []Reading {
+	var e struct{ Data json.RawMessage }
+	if json.Unmarshal(payload, &e) != nil {
+		return nil
+	}
+	return Readings(e.Data)
+}
