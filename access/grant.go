@@ -104,14 +104,19 @@ func Matches(filter, topic string) bool {
 }
 
 // covers says whether the filter given matches everything that the filter asked can match.
+//
+// It refuses what it does not understand: a wildcard inside a level means different things to different brokers.
 func covers(given, asked string) bool {
+	if strings.HasPrefix(asked, "$") && !strings.HasPrefix(given, "$") {
+		return false
+	}
 	for {
 		g, gRest, gMore := strings.Cut(given, "/")
 		if g == "#" {
 			return true
 		}
 		a, aRest, aMore := strings.Cut(asked, "/")
-		if a == "#" || (a == "+" && g != "+") || (g != "+" && g != a) {
+		if a == "#" || (a == "+" && g != "+") || (g != "+" && g != a) || (len(a) > 1 && strings.ContainsAny(a, "+#")) {
 			return false
 		}
 		if !gMore || !aMore {

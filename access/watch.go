@@ -1,0 +1,89 @@
+package access
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// watchEvery is how long a key revoked by another process, or past its end, can go unnoticed.
+const watchEvery = 200 * time.Millisecond
+
+// OnEnd asks to be told of each key that is revoked or expires from now on, once. Register before [Keys.Watch].
+//
+// By the time end is called the key is refused; a session that was let in just before must be looked for after it was registered.
+func (k *Keys) OnEnd(end func(jti string)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.onEnd = append(k.onEnd, end)
+}
+
+// Watch follows what other processes do to the keys, and the clock, until ctx ends. Trouble with the store is logged, not
+// returned: keys known so far go on working.
+func (k *Keys) Watch(ctx context.Context) error {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	behind, failing := false, false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		changed, err := k.store.Changed(ctx)
+		behind = behind || changed // the store tells of a change once: remember it until the keys have been read
+		if behind && err == nil {
+			err = k.reload(ctx)
+			behind = err != nil
+		}
+		if err != nil && !failing && ctx.Err() == nil {
+			k.log.ErrorContext(ctx, "keys cannot be read, so revocations are not seen", "err", err)
+		}
+		failing = err != nil
+		k.tellEnded(false)
+	}
+}
+
+// tellEnded finds the keys that were good when last looked at and are not now. Unless the keys were read anew it looks only
+// when one is due to expire.
+func (k *Keys) tellEnded(anew bool) {
+	ended, tell := k.takeEnded(anew)
+	for _, jti := range ended {
+		k.log.Info("key has ended", "jti", jti)
+		for _, end := range tell {
+			end(jti)
+		}
+	}
+}
+
+func (k *Keys) takeEnded(anew bool) (ended []string, tell []func(jti string)) {
+	at := k.now()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if due := !k.nextEnd.IsZero() && !at.Before(k.nextEnd); !anew && !due {
+		return nil, nil
+	}
+	was := k.live
+	k.live, k.nextEnd = k.dir.Load().live(at)
+	for jti := range was {
+		if _, still := k.live[jti]; !still {
+			ended = append(ended, jti)
+		}
+	}
+	return ended, slices.Clone(k.onEnd)
+}
+
+// live gives the ids of the keys that are good, and when the first of them expires.
+func (d *directory) live(at time.Time) (ids map[string]struct{}, next time.Time) {
+	ids = make(map[string]struct{}, len(d.byID))
+	for id, info := range d.byID {
+		if info.ended(at) != nil {
+			continue
+		}
+		ids[id] = struct{}{}
+		if !info.Expires.IsZero() && (next.IsZero() || info.Expires.Before(next)) {
+			next = info.Expires
+		}
+	}
+	return ids, next
+}

@@ -1,0 +1,179 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"trellis/access"
+)
+
+const (
+	startWithin  = 20 * time.Second
+	answerWithin = 10 * time.Second // nats's CONNACK; creating its streams the first time is part of it
+	tokenLives   = 10 * time.Second
+	ackWait      = 10 * time.Second // after it nats sends an unacknowledged QoS 1 message again
+)
+
+// engine is the nats-server inside. Its only listener is a random loopback port for MQTT that takes nothing but tokens.
+type engine struct {
+	nats    *server.Server
+	tokens  *tokens
+	address string
+
+	conn *nats.Conn // our own, in process
+	js   jetstream.JetStream
+}
+
+func startEngine(dir string, syncEvery time.Duration, l Limits, log *slog.Logger) (*engine, error) {
+	e := &engine{tokens: newTokens()}
+	opts := natsOptions(dir, syncEvery, l)
+	opts.CustomClientAuthentication = e.tokens
+	s, err := server.NewServer(opts)
+	if err != nil {
+		return nil, fmt.Errorf("prepare nats: %w", err)
+	}
+	e.nats = s
+	said := &natsLog{log: log}
+	s.SetLoggerV2(said, false, false, false)
+	s.Start()
+	if !s.ReadyForConnections(startWithin) {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return nil, fmt.Errorf("start nats in %s: %w", dir, said.failure())
+	}
+	e.address = fmt.Sprintf("127.0.0.1:%d", opts.MQTT.Port)
+	e.conn, err = nats.Connect("", nats.InProcessServer(s), nats.UserInfo(insideUser, e.tokens.inside),
+		nats.NoReconnect(), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			log.Warn("nats reports", "error", err)
+		}))
+	if err == nil {
+		e.js, err = jetstream.New(e.conn)
+	}
+	if err != nil {
+		e.close()
+		return nil, fmt.Errorf("reach nats: %w", err)
+	}
+	return e, nil
+}
+
+func natsOptions(dir string, syncEvery time.Duration, l Limits) *server.Options {
+	return &server.Options{
+		ServerName: "trellis", // part of how sessions are stored: must stay the same
+		DontListen: true,
+		NoSigs:     true,
+		NoLog:      false,
+
+		JetStream:          true,
+		StoreDir:           dir,
+		JetStreamMaxStore:  l.MaxStore,
+		JetStreamMaxMemory: l.MaxMemory,
+		SyncAlways:         syncEvery == 0,
+		SyncInterval:       syncEvery,
+
+		MaxPayload: int32(max(1<<20, 4*l.MaxPacket)),
+		MaxPending: int64(max(32<<20, 2*l.InFlight*l.MaxPacket)),
+		MaxConn:    l.Connections + l.HalfOpen + 8,
+		MaxSubs:    0,
+
+		MQTT: server.MQTTOpts{
+			Host:                      "127.0.0.1",
+			Port:                      server.RANDOM_PORT,
+			ConsumerInactiveThreshold: l.SessionAge,
+			AckWait:                   ackWait,
+			MaxAckPending:             uint16(l.InFlight),
+		},
+	}
+}
+
+// wake opens one MQTT session, since nats makes the streams of its MQTT side only with the first of them, and the router
+// must be listening on them before a device can publish.
+func (e *engine) wake(ctx context.Context) error {
+	hello := connect{clean: true}
+	conn, answer, err := e.dial(ctx, access.Grant{}, hello, "wake")
+	if err != nil {
+		return fmt.Errorf("wake the MQTT side of nats: %w", err)
+	}
+	defer conn.Close()
+	if answer[3] != 0 {
+		return fmt.Errorf("wake the MQTT side of nats: CONNACK %d", answer[3])
+	}
+	if _, err := conn.Write([]byte{typeDisconnect << 4, 0}); err != nil {
+		return fmt.Errorf("wake the MQTT side of nats: %w", err)
+	}
+	return nil
+}
+
+// dial opens an MQTT session inside and gives nats's CONNACK, whatever it says.
+func (e *engine) dial(ctx context.Context, g access.Grant, c connect, client string) (*net.TCPConn, [4]byte, error) {
+	var answer [4]byte
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", e.address)
+	if err != nil {
+		return nil, answer, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	user := or(g.KeyID, client)
+	token, forget := e.tokens.issue(user, g)
+	defer forget()
+	conn.SetDeadline(time.Now().Add(answerWithin))
+	if _, err = conn.Write(c.encode(client, user, token)); err == nil {
+		_, err = io.ReadFull(conn, answer[:])
+	}
+	if err == nil && (answer[0] != typeConnack<<4 || answer[1] != 2) {
+		err = errors.New("nats answered with something else than a CONNACK")
+	}
+	if err != nil {
+		conn.Close()
+		return nil, answer, err
+	}
+	conn.SetDeadline(time.Time{})
+	return conn.(*net.TCPConn), answer, nil
+}
+
+func (e *engine) close() {
+	if e.conn != nil {
+		e.conn.Close()
+	}
+	e.nats.Shutdown()
+	e.nats.WaitForShutdown()
+}
+
+// natsLog hands on what nats says. It cannot hold a key: nats never sees one.
+type natsLog struct {
+	log  *slog.Logger
+	last atomic.Pointer[string]
+}
+
+func (n *natsLog) failure() error {
+	if last := n.last.Load(); last != nil {
+		return errors.New(*last)
+	}
+	return errors.New("it was not ready in time")
+}
+
+func (n *natsLog) note(level slog.Level, format string, v []any) {
+	text := fmt.Sprintf(format, v...)
+	if level >= slog.LevelError {
+		n.last.Store(&text)
+	}
+	n.log.Log(context.Background(), level, "nats says", "text", strings.TrimSpace(text))
+}
+
+func (n *natsLog) Noticef(format string, v ...any) { n.note(slog.LevelDebug, format, v) }
+func (n *natsLog) Warnf(format string, v ...any)   { n.note(slog.LevelWarn, format, v) }
+func (n *natsLog) Fatalf(format string, v ...any)  { n.note(slog.LevelError, format, v) }
+func (n *natsLog) Errorf(format string, v ...any)  { n.note(slog.LevelError, format, v) }
+func (n *natsLog) Debugf(string, ...any)           {}
+func (n *natsLog) Tracef(string, ...any)           {}

@@ -1,0 +1,158 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"time"
+
+	"trellis/access"
+)
+
+// ServeConn serves one device over TCP or anything that behaves like it, and blocks until the connection is over.
+// It gives nil when the device took its leave by DISCONNECT, else the reason. It always closes device.
+func (b *Broker) ServeConn(ctx context.Context, device net.Conn) (reason error) {
+	defer device.Close()
+	v, err := b.door.enter(device)
+	if err != nil {
+		b.counts.refused.Add(1)
+		return err
+	}
+	defer b.door.leave(v)
+	stop := context.AfterFunc(ctx, func() { v.end(ErrStopping) })
+	defer stop()
+	defer func() {
+		if caught := recover(); caught != nil {
+			reason = b.fault(caught)
+			v.end(reason)
+		}
+	}()
+
+	began := time.Now()
+	s, err := b.admit(ctx, v)
+	if err != nil {
+		return b.refuse(ctx, v, v.why(err))
+	}
+	if err := v.begin(s); err != nil {
+		s.end(err)
+	}
+	b.counts.accepted.Add(1)
+	b.log.DebugContext(ctx, "device connected", "grant", s.grant, "client", s.client, "remote", device.RemoteAddr())
+	reason = s.serve(b)
+	b.told(ctx, s, reason, time.Since(began))
+	return reason
+}
+
+// admit takes a connection from its first byte to an accepted session.
+func (b *Broker) admit(ctx context.Context, v *visit) (*session, error) {
+	v.device.SetDeadline(time.Now().Add(b.limits.ConnectWithin))
+	s := newSession(v.device, b.limits)
+	c, err := readConnect(&s.source, b.limits)
+	if err != nil {
+		return nil, err
+	}
+	ended := b.ended.Load()
+	s.grant, err = b.login(c)
+	if err != nil {
+		return nil, err
+	}
+	s.client, s.holdsWill = c.client, c.will != nil
+	if err := c.check(s.grant, b.limits); err != nil {
+		return nil, err
+	}
+	older, err := b.door.admit(v, s.grant.KeyID, c.client)
+	if err != nil {
+		return nil, err
+	}
+	// EndKey finds the visit from here on. If it came between Verify and now, it did not.
+	if b.ended.Load() != ended {
+		if _, err := b.login(c); err != nil {
+			return nil, err
+		}
+	}
+	if older != nil {
+		older.end(ErrTakenOver)
+	}
+	return s, b.bind(ctx, v, s, c)
+}
+
+// login checks user name and key. Every failure that could be a guess does the same work and has the same answer.
+func (b *Broker) login(c connect) (access.Grant, error) {
+	g, err := b.keys.Verify(c.key)
+	switch {
+	case errors.Is(err, access.ErrKeyRevoked), errors.Is(err, access.ErrKeyExpired):
+		return access.Grant{}, ErrKeyNotValid
+	case err != nil, c.user != g.KeyID:
+		return access.Grant{}, ErrLogin
+	case g.Ended(time.Now()):
+		return access.Grant{}, ErrKeyNotValid
+	}
+	return g, nil
+}
+
+// bind opens the session inside and hands nats's CONNACK to the device.
+func (b *Broker) bind(ctx context.Context, v *visit, s *session, c connect) error {
+	upstream, answer, err := b.engine.dial(ctx, s.grant, c, c.innerID(s.grant))
+	if err != nil {
+		b.log.WarnContext(ctx, "the broker inside took no session", "grant", s.grant, "error", err)
+		return ErrUnavailable
+	}
+	s.upstream = upstream
+	s.device.SetDeadline(time.Time{})
+	s.device.SetWriteDeadline(time.Now().Add(b.limits.Stalled))
+	if _, err := s.device.Write(answer[:]); err != nil {
+		s.end(v.why(ErrDeviceGone))
+		return s.serveNothing()
+	}
+	return nil
+}
+
+// refuse answers as the reason demands and says once why.
+func (b *Broker) refuse(ctx context.Context, v *visit, reason error) error {
+	b.counts.refused.Add(1)
+	b.log.LogAttrs(ctx, slog.LevelInfo, "connection refused",
+		slog.Any("remote", v.device.RemoteAddr()), slog.String("reason", reason.Error()))
+	var r *Refusal
+	if !errors.As(reason, &r) || len(r.answer) == 0 {
+		return reason
+	}
+	v.device.SetDeadline(time.Now().Add(time.Second))
+	if _, err := v.device.Write(r.answer); err == nil {
+		linger(v.device)
+	}
+	return reason
+}
+
+// linger reads what the device still sends, within the deadline set, because closing a TCP connection with unread bytes
+// throws away what was written to it last.
+func linger(device net.Conn) {
+	half, ok := device.(interface{ CloseWrite() error })
+	if ok && half.CloseWrite() == nil {
+		io.CopyN(io.Discard, device, 64<<10)
+	}
+}
+
+func (b *Broker) told(ctx context.Context, s *session, reason error, lasted time.Duration) {
+	var r *Refusal
+	level := slog.LevelDebug
+	if errors.As(reason, &r) {
+		b.counts.refused.Add(1)
+		level = slog.LevelWarn
+	}
+	said := "left"
+	if reason != nil {
+		said = reason.Error()
+	}
+	b.log.LogAttrs(ctx, level, "device session ended", slog.Any("grant", s.grant), slog.String("client", s.client),
+		slog.Any("remote", s.device.RemoteAddr()), slog.String("reason", said), slog.Duration("lasted", lasted))
+}
+
+// fault counts a panic of one connection and lets the others live.
+func (b *Broker) fault(caught any) error {
+	b.counts.panics.Add(1)
+	b.log.Error("a connection hit a fault", "fault", caught, "stack", string(debug.Stack()))
+	return ErrFault
+}

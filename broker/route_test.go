@@ -1,0 +1,30 @@
+package broker
+
+import "testing"
+
+func TestAPublishIsRecordedShownAndDelivered(t *testing.T) {
+	for qos := range byte(3) {
+		t.Run(string('0'+qos), func(t *testing.T) {
+			h := start(t)
+			seen, stop := h.watch()
+			defer stop()
+			to := h.login(door)
+			if got := to.subscribe(1, door.messagesTopic()); got[0] != 1 {
+				t.Fatalf("SUBACK %d", got[0])
+			}
+			from := h.login(shed)
+			from.publish(shed.publishTopic(), `{"for":"house:door"}`, qos)
+			if got, want := to.receive(), (delivery{door.messagesTopic(), `{"for":"house:door"}`, 1, false}); got != want {
+				t.Errorf("received %+v, want %+v", got, want)
+			}
+			if got := take(t, seen); got.topic != shed.publishTopic() {
+				t.Errorf("first shown on %q", got.topic)
+			}
+			if got := take(t, seen); got.topic != door.messagesTopic() {
+				t.Errorf("then shown on %q", got.topic)
+			}
+			h.book.hold(t, 1)
+			to.quietNow()
+		})
+	}
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"trellis/access"
+)
+
+// keyCommands work on the same folder as a running server, which notices within a second.
+type keyCommands struct {
+	Add    keyAddCommand    `cmd:"" help:"Make a key for a device or program. It is shown once and kept nowhere."`
+	List   keyListCommand   `cmd:"" help:"List the keys, never the secrets."`
+	Revoke keyRevokeCommand `cmd:"" help:"Withdraw a key; whoever uses it is cut off within a second."`
+}
+
+type keyAddCommand struct {
+	folder
+	account
+	Name    string        `arg:"" help:"The entity the key is for: letters, digits, - _ and :"`
+	JSON    bool          `name:"json" help:"Print one JSON object: entity, sub, jti, key."`
+	Expires time.Duration `help:"End the key after this time, such as 720h." placeholder:"TIME"`
+}
+
+// Run makes the key and shows it.
+func (c *keyAddCommand) Run(ctx context.Context, con console) error {
+	sub, err := subject(c.account, c.Name)
+	if err != nil {
+		return err
+	}
+	until, err := expiry(c.Expires, time.Now())
+	if err != nil {
+		return err
+	}
+	return withState(ctx, c.Data, func(st *state) error {
+		key, err := st.keys.Add(ctx, sub, until)
+		if err != nil {
+			return fmt.Errorf("add key: %w", err)
+		}
+		if c.JSON {
+			return json.NewEncoder(con.out).Encode(key)
+		}
+		_, err = fmt.Fprintf(con.out, "Access key for %s, shown only this once:\n\n%s\n\nMQTT client id %s\nMQTT user name %s\n", key.Entity, key.Key, key.Sub, key.JTI)
+		return err
+	})
+}
+
+type keyListCommand struct {
+	folder
+	JSON bool `name:"json" help:"Print a JSON array."`
+}
+
+// listed is one key as `key list --json` prints it.
+type listed struct {
+	Entity  string     `json:"entity"`
+	Sub     string     `json:"sub"`
+	JTI     string     `json:"jti"`
+	Created time.Time  `json:"created"`
+	Expires *time.Time `json:"expires,omitempty"`
+	Revoked *time.Time `json:"revoked,omitempty"`
+}
+
+// Run lists every key ever made here.
+func (c *keyListCommand) Run(ctx context.Context, con console) error {
+	return withState(ctx, c.Data, func(st *state) error {
+		keys, err := st.keys.List(ctx)
+		if err != nil {
+			return fmt.Errorf("list keys: %w", err)
+		}
+		if c.JSON {
+			rows := make([]listed, len(keys))
+			for i, k := range keys {
+				rows[i] = listed{k.Subject.Entity, k.Subject.String(), k.ID, k.Created.UTC(), orNil(k.Expires), orNil(k.Revoked)}
+			}
+			return json.NewEncoder(con.out).Encode(rows)
+		}
+		table := tabwriter.NewWriter(con.out, 0, 0, 2, ' ', 0)
+		_, _ = fmt.Fprintln(table, "ENTITY\tID\tMADE\tSTATE")
+		for _, k := range keys {
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", k.Subject.Entity, k.ID, k.Created.Local().Format(time.DateTime), keyState(k, time.Now()))
+		}
+		return table.Flush()
+	})
+}
+
+func orNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+func keyState(k access.KeyInfo, now time.Time) string {
+	switch {
+	case !k.Revoked.IsZero():
+		return "withdrawn " + k.Revoked.Local().Format(time.DateTime)
+	case k.Expires.IsZero():
+		return "good"
+	case !now.Before(k.Expires):
+		return "ended " + k.Expires.Local().Format(time.DateTime)
+	}
+	return "good until " + k.Expires.Local().Format(time.DateTime)
+}
+
+type keyRevokeCommand struct {
+	folder
+	Name string `arg:"" help:"The key's id, or the entity's name when it has one key."`
+}
+
+// Run withdraws the key for good.
+func (c *keyRevokeCommand) Run(ctx context.Context, con console) error {
+	return withState(ctx, c.Data, func(st *state) error {
+		ended, err := st.keys.Revoke(ctx, c.Name)
+		if err != nil {
+			return fmt.Errorf("revoke key: %w", err)
+		}
+		for _, k := range ended {
+			if _, err := fmt.Fprintf(con.out, "Withdrawn: %s of %s\n", k.ID, k.Subject.Entity); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// subject names an entity of this account, or says which part of the name cannot be.
+func subject(a account, entity string) (access.Subject, error) {
+	switch {
+	case !access.PlainName(a.Account):
+		return access.Subject{}, wrongUse("--account=%q: only letters, digits, - and _, at most 64", a.Account)
+	case !access.PlainName(a.Region):
+		return access.Subject{}, wrongUse("--region=%q: only letters, digits, - and _, at most 64", a.Region)
+	case !access.EntityName(entity):
+		return access.Subject{}, wrongUse("%q cannot name an entity: only letters, digits, - _ and :, at most 64, and not %q", entity, access.OperatorName)
+	}
+	return access.Subject{Account: a.Account, Region: a.Region, Entity: entity}, nil
+}
+
+// withState opens the folder beside whatever server may be running on it.
+func withState(ctx context.Context, dir string, do func(*state) error) (err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("cannot keep data in %s: %w", dir, err)
+	}
+	st, err := openState(ctx, dir, 0, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.close()) }()
+	return do(st)
+}
+
+// signingKeyFile holds the private half of the key that signs access keys.
+func signingKeyFile(dir string) string { return filepath.Join(dir, "signing-key.json") }

@@ -1,0 +1,105 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"trellis/e2e/wire"
+)
+
+// traces are the forms in which a secret could be lying about.
+func traces(secret string) map[string][]byte {
+	parts := strings.Split(secret, ".")
+	signature := parts[len(parts)-1]
+	found := map[string][]byte{
+		"as it is":       []byte(secret),
+		"its signature":  []byte(signature),
+		"in hex":         []byte(hex.EncodeToString([]byte(secret))),
+		"in URL letters": []byte(url.QueryEscape(secret)),
+	}
+	if raw, err := base64.RawURLEncoding.DecodeString(signature); err == nil && len(raw) >= 32 {
+		found["the bytes of its signature"] = raw
+	}
+	for shift := range 3 { // base64 looks different at each of three alignments
+		inner := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + secret))
+		found["in base64, shifted by "+string(rune('0'+shift))] = []byte(inner[8 : len(inner)-8])
+	}
+	return found
+}
+
+func TestKeysLeaveNoTrace(t *testing.T) {
+	s := start(t, "--log-level", "debug")
+	good, gone := s.addKey("shed"), s.addKey("barn")
+	wrong := good
+	wrong.Key = good.Key[:len(good.Key)-43] + strings.Repeat("Q", 43)
+	page := s.browser()
+	s.useEverywhere(page, good)
+	s.useEverywhere(page, wrong)
+	s.revoke("barn")
+	s.useEverywhere(page, gone)
+	page.enter()
+	page.do(http.MethodGet, "/", "")
+	_, code, _ := strings.Cut(s.link, "#")
+	listed, errs, _ := trellis(t, "key", "list", "--json", "--data", s.data)
+	s.kill() // so that nothing is tidied away
+
+	places := map[string][]byte{
+		"stdout": []byte(strings.ReplaceAll(s.out.String(), code, "")), "stderr": []byte(s.errs.String()),
+		"answers": []byte(page.seen.String()), "key list": []byte(listed + errs),
+	}
+	must(t, filepath.WalkDir(s.data, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		places[path], err = os.ReadFile(path)
+		return err
+	}))
+	for owner, secret := range map[string]string{"a good key": good.Key, "a wrong key": wrong.Key, "a revoked key": gone.Key, "the operator's code": code} {
+		for form, trace := range traces(secret) {
+			for place, content := range places {
+				if len(trace) >= 8 && bytes.Contains(content, trace) {
+					t.Errorf("%s is in %s (%s)", owner, place, form)
+				}
+			}
+		}
+	}
+}
+
+// useEverywhere shows a key at every door, in its place and in wrong ones.
+func (s *server) useEverywhere(page *browser, k key) {
+	s.t.Helper()
+	for _, address := range []string{s.mqtt, s.ws} {
+		swapped := k.login("")
+		swapped.User, swapped.Password = k.Key, k.JTI
+		named := k.login("")
+		named.ClientID = k.Key
+		for _, login := range []wire.Login{swapped, named, k.login("#canary")} {
+			c, err := wire.Open(s.t.Context(), address, login)
+			if err != nil {
+				continue
+			}
+			_ = c.Subscribe(1, k.topic("messages"), k.Key)
+			_ = c.Publish(wire.Message{Topic: k.topic("publish"), QoS: 1, Payload: []byte(`{"n":1}`)})
+			_ = c.Send(wire.Message{Topic: "x/" + k.Key, QoS: 1, ID: 9, Payload: []byte("x")}.Packet())
+			_, _ = c.Ended(prompt / 20)
+			_ = c.Close()
+		}
+	}
+	page.do(http.MethodGet, "/api/claims", "", "Authorization", "Bearer "+k.Key)
+	page.do(http.MethodGet, "/api/claims?key="+url.QueryEscape(k.Key), "")
+	page.do(http.MethodGet, "/"+k.Key, "")
+	for _, accept := range []string{"application/json", "text/html"} {
+		page.post("/session", url.Values{"key": {k.Key}}, "Accept", accept)
+		page.do(http.MethodGet, "/", "", "Accept", accept)
+		page.post("/enter", url.Values{"code": {k.Key}}, "Accept", accept)
+	}
+	page.post("/session/end", nil)
+}

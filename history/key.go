@@ -1,0 +1,80 @@
+package history
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// Key is what is kept of an API key. Subject is its `sub`; a zero Expires or Revoked means never.
+type Key struct {
+	Subject, ID               string
+	Created, Expires, Revoked time.Time
+	Hash                      [32]byte
+}
+
+// Keys gives all keys, oldest first.
+func (s *Store) Keys(ctx context.Context) ([]Key, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT subject, id, created, expires, revoked, hash FROM keys ORDER BY created, id`)
+	if err != nil {
+		return nil, fmt.Errorf("read keys: %w", err)
+	}
+	defer rows.Close()
+	var keys []Key
+	for rows.Next() {
+		var k Key
+		var created int64
+		var expires, revoked sql.NullInt64
+		var hash []byte
+		if err := rows.Scan(&k.Subject, &k.ID, &created, &expires, &revoked, &hash); err != nil {
+			return nil, fmt.Errorf("read keys: %w", err)
+		}
+		k.Created, k.Expires, k.Revoked = fromStamp(created), fromNull(expires), fromNull(revoked)
+		copy(k.Hash[:], hash)
+		keys = append(keys, k)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read keys: %w", err)
+	}
+	return keys, nil
+}
+
+// AddKey keeps a new key.
+func (s *Store) AddKey(ctx context.Context, k Key) error {
+	_, err := s.write.ExecContext(ctx, `INSERT INTO keys (subject, id, created, expires, revoked, hash) VALUES (?, ?, ?, ?, ?, ?)`,
+		k.Subject, k.ID, stamp(k.Created), stampOrNull(k.Expires), stampOrNull(k.Revoked), k.Hash[:])
+	if err != nil {
+		return fmt.Errorf("store key: %w", err)
+	}
+	return nil
+}
+
+// RevokeKey notes that a key was revoked. The first time counts; a key that is not there is no error.
+func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
+	_, err := s.write.ExecContext(ctx, `UPDATE keys SET revoked = ? WHERE id = ? AND revoked IS NULL`, stamp(at), id)
+	if err != nil {
+		return fmt.Errorf("revoke key: %w", err)
+	}
+	return nil
+}
+
+// Changed says whether keys were added or revoked since it was last asked, by this process or another. It is cheap enough
+// to ask many times a second: as long as nobody wrote anything, it reads no table.
+func (s *Store) Changed(ctx context.Context) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var version, revision int64
+	if err := s.watch.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&version); err != nil {
+		return false, fmt.Errorf("look for changes: %w", err)
+	}
+	if version == s.version {
+		return false, nil
+	}
+	if err := s.watch.QueryRowContext(ctx, `SELECT keys FROM revision`).Scan(&revision); err != nil {
+		return false, fmt.Errorf("look for changes: %w", err)
+	}
+	changed := revision != s.seen
+	s.version, s.seen = version, revision
+	return changed, nil
+}

@@ -1,0 +1,138 @@
+package history
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver named "sqlite"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// lockName is an empty database of its own: whoever holds it exclusively may migrate. The lock ends with its process.
+const lockName = "migrate.lock"
+
+// prepareFolder makes the folder and the files before SQLite does, so that nobody else can read them, and finds out early
+// and plainly when that is not possible. SQLite gives its side files the permissions of the main one.
+func prepareFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("data folder %s cannot be made: %w", dir, cause(err))
+	}
+	probe, err := os.CreateTemp(dir, ".probe-*")
+	if err != nil {
+		return fmt.Errorf("data folder %s cannot be written: %w", dir, cause(err))
+	}
+	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+		return fmt.Errorf("data folder %s cannot be written: %w", dir, cause(err))
+	}
+	for _, name := range []string{lockName, fileName} {
+		if err := touch(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("data file %s cannot be made: %w", filepath.Join(dir, name), cause(err))
+		}
+	}
+	return syncFolder(dir)
+}
+
+// touch makes an empty file. One that is there is not even opened: closing it would drop the locks that another Store of
+// this process holds on it.
+func touch(file string) error {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// syncFolder makes new names survive a power cut.
+func syncFolder(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // folders cannot be opened for this there
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// cause drops the path that the os package repeats.
+func cause(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
+}
+
+// connect opens a pool of at most size connections, which stay open.
+func connect(file string, size int, txlock string, pragmas ...string) (*sql.DB, error) {
+	query := url.Values{"_txlock": {txlock}}
+	query.Add("_pragma", "busy_timeout("+strconv.FormatInt(busyFor.Milliseconds(), 10)+")")
+	for _, p := range pragmas {
+		query.Add("_pragma", p)
+	}
+	path := filepath.ToSlash(file)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // C:/… on Windows
+	}
+	name := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
+	db, err := sql.Open("sqlite", name.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(size)
+	db.SetMaxIdleConns(size)
+	return db, nil
+}
+
+// migrate brings the file up to date while no other process does.
+func migrate(ctx context.Context, db *sql.DB, dir string) (err error) {
+	unlock, err := lockMigration(ctx, dir)
+	if err != nil {
+		return fmt.Errorf("wait for another migration: %w", err)
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	var mode string
+	if err := db.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
+		return err
+	}
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	steps, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	if _, err := steps.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+func lockMigration(ctx context.Context, dir string) (unlock func() error, err error) {
+	db, err := connect(filepath.Join(dir, lockName), 1, "exclusive")
+	if err != nil {
+		return nil, err
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return func() error { return errors.Join(tx.Rollback(), db.Close()) }, nil
+}

@@ -1,0 +1,69 @@
+package history
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Find, Commit and Delete are what github.com/alexedwards/scs asks of a store. The token opens the session, so only its hash
+// is kept; of what the session holds nothing is known here.
+
+// Find gives what a session holds, unless it has ended.
+func (s *Store) Find(token string) ([]byte, bool, error) {
+	hash := sha256.Sum256([]byte(token))
+	var data []byte
+	err := s.read.QueryRow(`SELECT data FROM sessions WHERE token = ? AND expires > ?`, hash[:], stamp(s.clock())).Scan(&data)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("find session: %w", err)
+	}
+	return data, true, nil
+}
+
+// Commit keeps what a session holds until expiry.
+func (s *Store) Commit(token string, data []byte, expiry time.Time) error {
+	hash := sha256.Sum256([]byte(token))
+	_, err := s.write.Exec(`INSERT INTO sessions (token, data, expires) VALUES (?, ?, ?)
+		ON CONFLICT (token) DO UPDATE SET data = excluded.data, expires = excluded.expires`, hash[:], orEmpty(data), stamp(expiry))
+	if err != nil {
+		return fmt.Errorf("keep session: %w", err)
+	}
+	return nil
+}
+
+// Delete ends a session; one that is not there is no error.
+func (s *Store) Delete(token string) error {
+	hash := sha256.Sum256([]byte(token))
+	if _, err := s.write.Exec(`DELETE FROM sessions WHERE token = ?`, hash[:]); err != nil {
+		return fmt.Errorf("end session: %w", err)
+	}
+	return nil
+}
+
+// PutCode keeps the hash of a one-time code.
+func (s *Store) PutCode(ctx context.Context, hash [32]byte, expires time.Time) error {
+	_, err := s.write.ExecContext(ctx, `INSERT INTO codes (hash, expires) VALUES (?, ?)`, hash[:], stamp(expires))
+	if err != nil {
+		return fmt.Errorf("keep code: %w", err)
+	}
+	return nil
+}
+
+// TakeCode says whether the code was there and has not ended. It is true once.
+func (s *Store) TakeCode(ctx context.Context, hash [32]byte) (bool, error) {
+	done, err := s.write.ExecContext(ctx, `DELETE FROM codes WHERE hash = ? AND expires > ?`, hash[:], stamp(s.clock()))
+	if err != nil {
+		return false, fmt.Errorf("take code: %w", err)
+	}
+	n, err := done.RowsAffected()
+	if err != nil {
+		return false, fmt.Errorf("take code: %w", err)
+	}
+	return n == 1, nil
+}

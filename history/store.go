@@ -1,0 +1,141 @@
+// Package history keeps what was said, and the little state that must outlive a restart, in one SQLite file.
+//
+// Several processes may have the file open: the server, and the command line beside it. It never interprets a payload
+// beyond the names of its readings. Start at [Open], then [Store.Append] and [Store.Latest].
+package history
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Config says how a Store behaves. The zero value works.
+type Config struct {
+	Sync         time.Duration // how long what was recorded may be unsafe against a power cut; 0 means not at all
+	KeepMessages int           // how many of the newest messages are kept; 0 means 1,000,000
+	Log          *slog.Logger  // nil discards
+}
+
+const (
+	fileName        = "trellis.db"
+	busyFor         = 10 * time.Second // how long one process waits for another that is writing
+	readers         = 4
+	defaultMessages = 1_000_000
+)
+
+// Store is the open file. All its methods may be called at once.
+type Store struct {
+	keep  int
+	sync  time.Duration
+	log   *slog.Logger
+	clock func() time.Time
+
+	write *sql.DB // one connection: SQLite has one writer, and waiting in Go is fair
+	read  *sql.DB
+
+	mu      sync.Mutex
+	watch   *sql.Conn // its own, always the same: data_version is told per connection
+	version int64     // data_version of watch when last asked
+	seen    int64     // revision of the keys when last asked
+}
+
+// Open opens the file in the folder dir, makes both if they are not there, and brings an older file up to date.
+func Open(ctx context.Context, dir string, cfg Config) (*Store, error) {
+	s := &Store{keep: cfg.KeepMessages, sync: cfg.Sync, log: cfg.Log, clock: time.Now}
+	if s.keep <= 0 {
+		s.keep = defaultMessages
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open history: %w", err)
+	}
+	if err := prepareFolder(dir); err != nil {
+		return nil, fmt.Errorf("open history: %w", err)
+	}
+	if err := s.open(ctx, dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("open history %s: %w", filepath.Join(dir, fileName), err), s.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context, dir string) error {
+	file := filepath.Join(dir, fileName)
+	level := "FULL"
+	if s.sync > 0 {
+		level = "NORMAL"
+	}
+	var err error
+	// A transaction that began as a reader and became a writer could not wait for its turn, so the writer's begin as such.
+	if s.write, err = connect(file, 1, "immediate", "synchronous("+level+")"); err != nil {
+		return err
+	}
+	if err := migrate(ctx, s.write, dir); err != nil {
+		return err
+	}
+	if s.read, err = connect(file, readers+1, "deferred", "query_only(1)"); err != nil {
+		return err
+	}
+	if s.watch, err = s.read.Conn(ctx); err != nil {
+		return err
+	}
+	s.version, s.seen = -1, -1
+	_, err = s.Changed(ctx)
+	return err
+}
+
+// Close waits for what is under way and closes the file.
+func (s *Store) Close() error {
+	var errs []error
+	if s.watch != nil {
+		errs = append(errs, s.watch.Close())
+	}
+	if s.read != nil {
+		errs = append(errs, s.read.Close())
+	}
+	if s.write != nil {
+		errs = append(errs, s.write.Close()) // last, so that the write-ahead log is folded in
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close history: %w", err)
+	}
+	return nil
+}
+
+// inTx runs do in one transaction of the writer.
+func (s *Store) inTx(ctx context.Context, do func(*sql.Tx) error) error {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := do(tx); err != nil {
+		_ = tx.Rollback() // the first error is the one to tell
+		return err
+	}
+	return tx.Commit()
+}
+
+// stamp is how a time is stored.
+func stamp(t time.Time) int64 { return t.UnixMicro() }
+
+// stampOrNull is how a time that may be missing is stored.
+func stampOrNull(t time.Time) sql.NullInt64 {
+	return sql.NullInt64{Int64: t.UnixMicro(), Valid: !t.IsZero()}
+}
+
+func fromStamp(at int64) time.Time { return time.UnixMicro(at).UTC() }
+
+func fromNull(at sql.NullInt64) time.Time {
+	if !at.Valid {
+		return time.Time{}
+	}
+	return fromStamp(at.Int64)
+}

@@ -1,0 +1,54 @@
+package mqttproxy
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// sessionTopic is where a page is told what concerns only its own session. It needs no subscription.
+const sessionTopic = "$trellis/session"
+
+// The sentence with which a message is refused that the Source did not take.
+const notTaken = "The message could not be delivered. It was not accepted; please send it again."
+
+type notice struct {
+	Dropped uint64       `json:"dropped,omitempty"` // messages lost since the last notice
+	Total   uint64       `json:"total,omitempty"`   // messages lost in this session
+	Refused *refusal     `json:"refused,omitempty"`
+	Link    *linkWording `json:"link,omitempty"`
+}
+
+type refusal struct {
+	ID       uint16 `json:"id"` // packet id of the PUBLISH; 0 for one at QoS 0
+	Sentence string `json:"sentence"`
+}
+
+type linkWording struct {
+	Up    bool       `json:"up"`
+	Since *time.Time `json:"since,omitempty"`
+}
+
+func droppedNotice(lost, total uint64) []byte {
+	return notice{Dropped: lost, Total: total}.packet()
+}
+
+func refusedNotice(id uint16) []byte {
+	return notice{Refused: &refusal{ID: id, Sentence: notTaken}}.packet()
+}
+
+func linkNotice(state State) []byte {
+	link := linkWording{Up: !state.Down}
+	if !state.Since.IsZero() {
+		since := state.Since.UTC().Truncate(time.Millisecond)
+		link.Since = &since
+	}
+	return notice{Link: &link}.packet()
+}
+
+func (n notice) packet() []byte {
+	payload, err := json.Marshal(n)
+	if err != nil {
+		return nil // only a year past 9999 can do this
+	}
+	return appendPublish(nil, sessionTopic, payload)
+}

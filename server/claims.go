@@ -1,0 +1,73 @@
+package server
+
+import (
+	_ "embed"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"trellis/access"
+)
+
+// openAPIFile describes the interface for programs; openapi_test.go holds the handlers to it.
+//
+//go:embed openapi.json
+var openAPIFile []byte
+
+func (s *Server) openAPI(c echo.Context) error {
+	return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, openAPIFile)
+}
+
+// claimsAnswer is the documented answer: flat, with at least sub and jti.
+type claimsAnswer struct {
+	Sub     string `json:"sub"`
+	JTI     string `json:"jti"`
+	Account string `json:"account"`
+	Region  string `json:"region"`
+	Entity  string `json:"entity"`
+	Exp     int64  `json:"exp,omitempty"`
+}
+
+// claims says whom a key stands for.
+func (s *Server) claims(c echo.Context) error {
+	g, err := s.verify(c, bearer(c.Request()))
+	if err != nil {
+		return err
+	}
+	answer := claimsAnswer{
+		Sub: g.Subject.String(), JTI: g.KeyID,
+		Account: g.Subject.Account, Region: g.Subject.Region, Entity: g.Subject.Entity,
+	}
+	if !g.Until.IsZero() {
+		answer.Exp = g.Until.Unix()
+	}
+	return c.JSON(http.StatusOK, answer)
+}
+
+// bearer reads the key out of the header and from nowhere else: never out of an address.
+func bearer(r *http.Request) string {
+	scheme, key, _ := strings.Cut(r.Header.Get(echo.HeaderAuthorization), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(key)
+}
+
+// verify asks about a key and counts the wrong ones against the address they come from.
+func (s *Server) verify(c echo.Context, key string) (access.Grant, error) {
+	if err := s.limits.ask(c.RealIP()); err != nil {
+		return access.Grant{}, err
+	}
+	g, err := s.Keys.Verify(key)
+	if err == nil {
+		return g, nil
+	}
+	if errors.Is(err, access.ErrKeyUnknown) {
+		if limited := s.limits.guess(c.RealIP()); limited != nil {
+			return access.Grant{}, limited
+		}
+	}
+	return access.Grant{}, err
+}

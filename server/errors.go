@@ -1,0 +1,117 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+	"github.com/labstack/echo/v4"
+
+	"trellis/access"
+	"trellis/templates"
+)
+
+// What a request can be refused for, besides the facts of package access.
+var (
+	errForeignOrigin = errors.New("the request comes from another site's page")
+	errSignedOut     = errors.New("nobody is signed in")
+	errCode          = errors.New("one-time code is unknown, used or too old")
+)
+
+// tooMany says that an address asks too often, and when it may ask again.
+type tooMany struct{ after time.Duration }
+
+func (t tooMany) Error() string { return "too many requests; again in " + t.after.String() }
+
+// problem is an error in words: for the person, for a program, for the log.
+type problem struct {
+	status   int
+	title    string // documented title of the REST API's errors
+	sentence string
+	reason   string // a fixed word for programs and for the log
+}
+
+// problemOf is the only table from an error to what people and programs are told.
+func problemOf(err error) problem {
+	var limited tooMany
+	var routed *echo.HTTPError
+	var large *http.MaxBytesError
+	switch {
+	case errors.Is(err, access.ErrKeyMissing):
+		return problem{401, "Unauthorized", "An access key is needed: send it as 'Authorization: Bearer' and the key.", "key_missing"}
+	case errors.Is(err, access.ErrKeyRevoked):
+		return problem{403, "Forbidden", "This access key was withdrawn. Ask whoever runs this server for a new one.", "key_revoked"}
+	case errors.Is(err, access.ErrKeyExpired):
+		return problem{401, "Unauthorized", "This access key has ended. Ask whoever runs this server for a new one.", "key_expired"}
+	case errors.Is(err, access.ErrKeyUnknown):
+		return problem{401, "Unauthorized", "This access key was not accepted. Check that you copied all of it.", "key_unknown"}
+	case errors.Is(err, errSignedOut):
+		return problem{401, "Unauthorized", "You are not signed in here. Paste your access key again.", "signed_out"}
+	case errors.Is(err, errCode):
+		return problem{410, "Gone", "This link was used before, or is too old. Print a new one with: trellis link", "code_spent"}
+	case errors.Is(err, errForeignOrigin):
+		return problem{403, "Forbidden", "This was sent by a page of another site, so nothing was done.", "foreign_origin"}
+	case errors.As(err, &limited):
+		return problem{429, "Rate Limit Exceeded", "Too many tries. Wait a moment, then try again.", "rate_limited"}
+	case errors.As(err, &large):
+		return problem{413, "Payload Too Large", "That is more than this page takes.", "too_large"}
+	case errors.As(err, &routed) && routed.Code == http.StatusNotFound:
+		return problem{404, "Not Found", "There is no page at this address.", "not_found"}
+	case errors.As(err, &routed) && routed.Code < 500:
+		sentence, _ := routed.Message.(string)
+		return problem{routed.Code, http.StatusText(routed.Code), sentence, "refused"}
+	}
+	return problem{500, "Internal Server Error", "Something went wrong on this page's server. Your internet is fine. Try again in a moment.", "internal"}
+}
+
+// answerError is echo's error handler: JSON for programs, a page for people.
+func (s *Server) answerError(err error, c echo.Context) {
+	p := problemOf(err)
+	if p.status >= 500 {
+		s.Log.Error("request failed", "route", c.Path(), "err", err)
+	} else {
+		s.Log.Debug("request refused", "route", c.Path(), "status", p.status, "reason", p.reason)
+	}
+	if c.Response().Committed {
+		return
+	}
+	var limited tooMany
+	if errors.As(err, &limited) {
+		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(max(1, int(limited.after.Round(time.Second)/time.Second))))
+	}
+	if p.status == http.StatusUnauthorized && strings.HasPrefix(c.Path(), "/api/") {
+		c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Bearer realm="trellis"`)
+	}
+	if wantsJSON(c) {
+		err = c.JSON(p.status, map[string]string{"error": p.title, "message": p.sentence, "reason": p.reason})
+	} else {
+		err = render(c, p.status, templates.Problem(templates.ProblemPage{
+			Title: p.title, Sentence: p.sentence, Action: "Back to the first page", Href: "/", Details: strconv.Itoa(p.status) + " " + p.reason,
+		}))
+	}
+	if err != nil {
+		s.Log.Debug("answer was not taken", "route", c.Path(), "err", err)
+	}
+}
+
+// wantsJSON is true for programs: the documented interface, and scripts that say so.
+func wantsJSON(c echo.Context) bool {
+	r := c.Request()
+	return strings.HasPrefix(r.URL.Path, "/api/") || strings.HasPrefix(r.URL.Path, "/.well-known/") ||
+		strings.HasPrefix(r.Header.Get(echo.HeaderAccept), echo.MIMEApplicationJSON)
+}
+
+func render(c echo.Context, status int, page templ.Component) error {
+	c.Response().Header().Set(echo.HeaderContentType, echo.MIMETextHTMLCharsetUTF8)
+	c.Response().WriteHeader(status)
+	return page.Render(c.Request().Context(), c.Response())
+}
+
+// keyRefused says whether an error is about the key itself, and not about this server.
+func keyRefused(err error) bool {
+	return errors.Is(err, access.ErrKeyMissing) || errors.Is(err, access.ErrKeyUnknown) ||
+		errors.Is(err, access.ErrKeyRevoked) || errors.Is(err, access.ErrKeyExpired)
+}

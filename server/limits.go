@@ -1,0 +1,94 @@
+package server
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// How often one address may ask. Wrong keys have a bucket of their own, so that guessing stops soon while
+// a neighbour with a good key behind the same address is still let in.
+const (
+	askBurst, askPerSecond     = 100, 50
+	guessBurst, guessPerSecond = 20, 0.5
+	maxAddresses               = 20_000 // addresses remembered at once
+)
+
+// limits counts by address. IPv6 addresses count by their /64, since a household holds a whole one.
+type limits struct {
+	now func() time.Time
+
+	mu   sync.Mutex
+	seen map[netip.Prefix]*buckets
+}
+
+type buckets struct {
+	ask, guess *rate.Limiter
+	last       time.Time
+}
+
+func newLimits(now func() time.Time) *limits {
+	return &limits{now: now, seen: map[netip.Prefix]*buckets{}}
+}
+
+// ask takes one request of this address, or says when it may come again.
+func (l *limits) ask(address string) error {
+	return l.take(address, func(b *buckets) *rate.Limiter { return b.ask })
+}
+
+// guess takes one wrong key of this address.
+func (l *limits) guess(address string) error {
+	return l.take(address, func(b *buckets) *rate.Limiter { return b.guess })
+}
+
+func (l *limits) take(address string, which func(*buckets) *rate.Limiter) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	b := l.of(address, now)
+	b.last = now
+	bucket := which(b)
+	r := bucket.ReserveN(now, 1)
+	if wait := r.DelayFrom(now); wait > 0 {
+		r.CancelAt(now)
+		return tooMany{after: wait}
+	}
+	return nil
+}
+
+// of finds the buckets of an address. When too many are known, those that have filled up again are forgotten; when that
+// is not enough, all are: a flood of addresses must not make us keep more.
+func (l *limits) of(address string, now time.Time) *buckets {
+	at := network(address)
+	if b, ok := l.seen[at]; ok {
+		return b
+	}
+	if len(l.seen) >= maxAddresses {
+		for key, b := range l.seen {
+			if now.Sub(b.last) > time.Minute {
+				delete(l.seen, key)
+			}
+		}
+		if len(l.seen) >= maxAddresses {
+			clear(l.seen)
+		}
+	}
+	b := &buckets{ask: rate.NewLimiter(askPerSecond, askBurst), guess: rate.NewLimiter(guessPerSecond, guessBurst)}
+	l.seen[at] = b
+	return b
+}
+
+func network(address string) netip.Prefix {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	bits := 32
+	if a = a.Unmap(); a.Is6() {
+		bits = 64
+	}
+	p, _ := a.WithZone("").Prefix(bits) // the length fits the family
+	return p
+}

@@ -1,0 +1,61 @@
+package server
+
+import (
+	"context"
+	"errors"
+
+	"github.com/labstack/echo/v4"
+
+	"trellis/mqttproxy"
+)
+
+// live is the door for our own pages: the cookie says who it is, so only our own pages may open it.
+func (s *Server) live(c echo.Context) error {
+	g, err := s.grant(c.Request())
+	refused := err != nil
+	if refused && !errors.Is(err, errSignedOut) && !keyRefused(err) {
+		return err
+	}
+	socket, err := mqttproxy.Accept(c.Response(), c.Request(), mqttproxy.Options{
+		Subprotocols: []string{"mqtt"},
+		Origins:      s.ownOrigins(),
+	})
+	if err != nil {
+		return nil // Accept has answered
+	}
+	started := s.detach(func(ctx context.Context) {
+		if refused {
+			// A browser is told nothing of a refused upgrade, so the refusal comes as a close code.
+			socket.End(mqttproxy.Refused)
+			return
+		}
+		s.Pages.Serve(ctx, socket, g)
+	})
+	if !started {
+		socket.End(mqttproxy.Restart)
+	}
+	return nil
+}
+
+// devices is the door for devices and programs of any origin: only the key in their CONNECT counts.
+func (s *Server) devices(c echo.Context) error {
+	r := c.Request()
+	socket, err := mqttproxy.Accept(c.Response(), r, mqttproxy.Options{
+		Subprotocols: []string{"mqtt", "mqttv3.1"},
+		AnyOrigin:    true,
+	})
+	if err != nil {
+		return nil // Accept has answered
+	}
+	address := c.RealIP()
+	log := s.Log
+	started := s.detach(func(ctx context.Context) {
+		if err := s.Devices(ctx, socket); err != nil {
+			log.DebugContext(ctx, "device connection over", "door", "websocket", "address", address, "reason", err)
+		}
+	})
+	if !started {
+		socket.End(mqttproxy.Restart)
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"trellis/static"
+)
+
+// routes is the map of the site.
+func (s *Server) routes(e *echo.Echo) {
+	e.Use(s.recovered, headers)
+
+	// Pages, for people. Only this site's own pages may change anything.
+	pages := e.Group("", s.ownOrigin)
+	pages.GET("/", s.home)
+	pages.POST("/session", s.signIn)
+	pages.POST("/session/end", s.signOut)
+	pages.GET("/enter", s.enter)
+	pages.POST("/enter", s.takeCode)
+
+	// MQTT over WebSocket: our own pages, and everybody else's devices and programs.
+	e.GET("/live", s.live)
+	e.GET("/ws", s.devices)
+
+	// Programs, from any origin: only a key counts there, never a cookie.
+	programs := e.Group("", anyOrigin)
+	programs.GET("/api/claims", s.claims)
+	programs.OPTIONS("/api/claims", noContent)
+	programs.GET("/api/openapi.json", s.openAPI)
+	programs.OPTIONS("/api/openapi.json", noContent)
+	programs.GET("/.well-known/jwks.json", s.jwks)
+	programs.GET("/healthz", healthz)
+
+	// What the browser downloads.
+	e.GET("/static/*", echo.WrapHandler(static.Handler()))
+	e.GET("/hub.js", echo.WrapHandler(static.Worker()))
+	e.GET("/favicon.ico", func(c echo.Context) error { return c.Redirect(http.StatusFound, static.URL("favicon.svg")) })
+}
+
+func noContent(c echo.Context) error { return c.NoContent(http.StatusNoContent) }
+
+func healthz(c echo.Context) error { return c.JSON(http.StatusOK, map[string]string{"status": "ok"}) }
+
+func (s *Server) jwks(c echo.Context) error {
+	c.Response().Header().Set(echo.HeaderCacheControl, "public, max-age=300")
+	return c.Blob(http.StatusOK, "application/jwk-set+json", s.JWKS)
+}

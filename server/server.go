@@ -1,0 +1,154 @@
+// Package server is everything that speaks HTTP: the pages, the claims, and the doors through which MQTT enters over
+// WebSocket.
+//
+// It decides nothing about permissions: it turns a cookie or a key into an [access.Grant] and hands that on.
+// Start at routes.go, the map of the site.
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/labstack/echo/v4"
+
+	"trellis/access"
+	"trellis/history"
+	"trellis/mqttproxy"
+)
+
+// Keys is what the server asks of the keys; *access.Keys is one.
+type Keys interface {
+	Verify(token string) (access.Grant, error)
+	Grant(jti string) (access.Grant, error)
+}
+
+// Store keeps sign-ins and one-time codes, and knows the latest readings; *history.Store is one.
+type Store interface {
+	scs.Store
+	TakeCode(ctx context.Context, hash [32]byte) (bool, error)
+	Latest(ctx context.Context) ([]history.Record, error)
+}
+
+// Pages runs the MQTT sessions of our own pages; *mqttproxy.Hub is one.
+type Pages interface {
+	Serve(ctx context.Context, carrier mqttproxy.Carrier, g access.Grant) mqttproxy.Reason
+}
+
+// Config says what a Server stands on. All but the last four are required.
+type Config struct {
+	Keys    Keys
+	Store   Store
+	Pages   Pages
+	Devices func(ctx context.Context, conn net.Conn) error // serves one device's MQTT connection and returns when it is over
+	JWKS    []byte                                         // public halves of the signing keys
+	Account string                                         // whose messages an operator sees
+	Region  string
+
+	PublicURL *url.URL       // the address people use; nil means whatever address they came by
+	Proxies   []netip.Prefix // proxies whose X-Forwarded-For is believed; none means the socket's address
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// Server answers HTTP.
+type Server struct {
+	Config
+	http     http.Server
+	sessions *scs.SessionManager
+	limits   *limits
+
+	mu      sync.Mutex
+	closing bool
+	doors   sync.WaitGroup // WebSocket connections that outlived their handler
+	stop    context.CancelFunc
+	ctx     context.Context // ends the doors; not a request's
+}
+
+// New makes a Server that is not listening yet.
+func New(c Config) *Server {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{Config: c, limits: newLimits(c.Now)}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.sessions = newSessions(c.Store, s.secure())
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.IPExtractor = clientAddress(c.Proxies)
+	e.HTTPErrorHandler = s.answerError
+	s.routes(e)
+	s.http = http.Server{
+		Handler: e,
+		// Absolute limits on what a stranger may take his time with; an upgraded connection is free of them.
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+// Serve answers on this listener until Close.
+func (s *Server) Serve(l net.Listener) error {
+	err := s.http.Serve(l)
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// Close stops listening, lets requests finish, ends the devices' connections over WebSocket and waits for them.
+// The pages' sessions end when the hub closes, which must come first or at the same time.
+func (s *Server) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		_ = s.http.Close() // somebody did not finish in time
+	}
+	s.stop()
+	s.doors.Wait()
+	return err
+}
+
+// detach runs one upgraded connection beside its handler, so that the handler can return and give back its memory.
+func (s *Server) detach(run func(ctx context.Context)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	s.doors.Go(func() { run(s.ctx) })
+	return true
+}
+
+// secure says whether people come over https, so that cookies may insist on it.
+func (s *Server) secure() bool { return s.PublicURL != nil && s.PublicURL.Scheme == "https" }
+
+// clientAddress believes X-Forwarded-For only when it was written by a proxy that the operator named.
+func clientAddress(proxies []netip.Prefix) echo.IPExtractor {
+	if len(proxies) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, p := range proxies {
+		options = append(options, echo.TrustIPRange(&net.IPNet{
+			IP: p.Masked().Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen()),
+		}))
+	}
+	return echo.ExtractIPFromXFFHeader(options...)
+}

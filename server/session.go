@@ -1,0 +1,123 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/labstack/echo/v4"
+
+	"trellis/access"
+)
+
+// sessionLife is how long a browser stays signed in without being used; sessionMost, however much it is used.
+const (
+	sessionLife = 14 * 24 * time.Hour
+	sessionMost = 90 * 24 * time.Hour
+)
+
+// Names of what a session holds: either the id of the key that was pasted (never the key), or that it is the operator's.
+const (
+	sessionKey      = "key"
+	sessionOperator = "operator"
+)
+
+// newSessions keeps sessions in the store under a hash of the cookie's value, so that the store gives nobody a sign-in.
+func newSessions(store scs.Store, secure bool) *scs.SessionManager {
+	// Not scs.New: that starts a store in memory with a goroutine of its own, which nobody here asked for.
+	m := &scs.SessionManager{
+		Store: store, Codec: scs.GobCodec{}, HashTokenInStore: true, Lifetime: sessionMost, IdleTimeout: sessionLife,
+		Cookie: scs.SessionCookie{Name: "trellis", Path: "/", HttpOnly: true, Persist: true, SameSite: http.SameSiteStrictMode},
+	}
+	if secure {
+		m.Cookie.Name, m.Cookie.Secure = "__Host-trellis", true
+	}
+	return m
+}
+
+// load finds the request's session. The middleware that comes with the library wraps the answer in a way that stops WebSocket upgrades.
+func (s *Server) load(r *http.Request) (context.Context, error) {
+	token := ""
+	if cookie, err := r.Cookie(s.sessions.Cookie.Name); err == nil {
+		token = cookie.Value
+	}
+	ctx, err := s.sessions.Load(r.Context(), token)
+	if err != nil {
+		return nil, fmt.Errorf("find session: %w", err)
+	}
+	return ctx, nil
+}
+
+// grant says what the visitor may do, asked anew each time, so that a withdrawn key is withdrawn here too.
+func (s *Server) grant(r *http.Request) (access.Grant, error) {
+	ctx, err := s.load(r)
+	if err != nil {
+		return access.Grant{}, err
+	}
+	if s.sessions.GetBool(ctx, sessionOperator) {
+		return access.OperatorGrant(s.Account, s.Region, s.sessions.Deadline(ctx)), nil
+	}
+	jti := s.sessions.GetString(ctx, sessionKey)
+	if jti == "" {
+		return access.Grant{}, errSignedOut
+	}
+	return s.Keys.Grant(jti)
+}
+
+// begin signs the visitor in under a fresh cookie, whatever cookie came with the request.
+func (s *Server) begin(c echo.Context, name string, value any) error {
+	ctx, err := s.load(c.Request())
+	if err != nil {
+		return err
+	}
+	if err := s.sessions.RenewToken(ctx); err != nil {
+		return fmt.Errorf("renew session: %w", err)
+	}
+	s.sessions.Remove(ctx, sessionKey)
+	s.sessions.Remove(ctx, sessionOperator)
+	s.sessions.Put(ctx, name, value)
+	token, expiry, err := s.sessions.Commit(ctx)
+	if err != nil {
+		return fmt.Errorf("keep session: %w", err)
+	}
+	s.sessions.WriteSessionCookie(ctx, c.Response(), token, expiry)
+	return nil
+}
+
+// signIn takes a pasted access key. The session keeps the key's id alone.
+func (s *Server) signIn(c echo.Context) error {
+	g, err := s.verify(c, strings.TrimSpace(c.FormValue("key")))
+	if err == nil {
+		err = s.begin(c, sessionKey, g.KeyID)
+	}
+	switch {
+	case err == nil && wantsJSON(c):
+		return c.NoContent(http.StatusNoContent)
+	case err == nil:
+		return c.Redirect(http.StatusSeeOther, "/")
+	case wantsJSON(c):
+		return err
+	}
+	p := problemOf(err)
+	if errors.Is(err, access.ErrKeyMissing) {
+		p.sentence = "Paste your access key first."
+	}
+	return s.signInPage(c, p)
+}
+
+// signOut ends the session here and in the browser.
+func (s *Server) signOut(c echo.Context) error {
+	ctx, err := s.load(c.Request())
+	if err != nil {
+		return err
+	}
+	if err := s.sessions.Destroy(ctx); err != nil {
+		return fmt.Errorf("end session: %w", err)
+	}
+	s.sessions.WriteSessionCookie(ctx, c.Response(), "", time.Time{})
+	return c.Redirect(http.StatusSeeOther, "/")
+}

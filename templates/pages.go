@@ -1,0 +1,63 @@
+// Package templates draws the pages: each takes one struct of ready words, decides nothing and calls nothing.
+//
+// The browser's scripts (web/src) decorate this markup and never make their own: what they need to draw a new card is in
+// a template element on the page, made by the same component. Start at [SignIn] and [Board]; examples.go shows each of them.
+package templates
+
+import "time"
+
+// SignInPage asks for an access key. A refused key is never printed back: without script its field comes back empty.
+type SignInPage struct {
+	Refused string // the sentence that says why the last try failed; empty at first
+}
+
+// EnterPage takes the operator's one-time code, from the address by script or by hand.
+type EnterPage struct {
+	Refused string
+}
+
+// ProblemPage is for whatever went wrong: what happened, what it means, one thing to do.
+type ProblemPage struct {
+	Title    string // "There is no page here."
+	Sentence string // what it means for the reader
+	Action   string // words on the one button; empty means none
+	Href     string // where it leads
+	Details  string // for IT: a code, a time; folded away; empty means none
+}
+
+// BoardPage is the live page of whoever holds a grant.
+type BoardPage struct {
+	Holder   string // whose page it is: "greenhouse", "Operator"
+	Operator bool   // the operator has no key of their own: the page says how to add one
+	Settings Settings
+	Groups   []Group // from [Groups]
+}
+
+// Settings is what the scripts need to know, printed as a data block.
+type Settings struct {
+	Subscribe []string  `json:"subscribe"` // filters that /live will grant
+	Publish   string    `json:"publish"`   // topic to publish on; empty when this page may only look
+	Entity    string    `json:"entity"`    // the entity of the key; empty for the operator
+	Now       time.Time `json:"now"`       // the server's clock, so that a wrong one in a browser does not falsify ages
+}
+
+// Card is one value of one entity, in the words that message.Describe gives.
+type Card struct {
+	Entity  string // id of the entity
+	Reading string // name of the reading inside the message's data: "soil.moisture_pct"
+	Label   string // "Soil moisture"
+	Value   string // "41.3"
+	Unit    string // "%"; may be empty
+	At      time.Time
+	Age     string // "30 s ago"; filled by [Groups]
+}
+
+// Group is the cards of one entity.
+type Group struct {
+	Entity string
+	Name   string // "Temp sensor"
+	Place  string // "Smart home, living room"; may be empty
+	Cards  []Card
+}
+
+func (g Group) headingID() string { return "of-" + g.Entity }

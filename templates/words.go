@@ -1,0 +1,92 @@
+package templates
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Groups sorts cards by entity, keeps the order they came in within one, and says how old each value is.
+// web/src/words.ts says names and ages in the same words; both are held to testdata/words.json.
+func Groups(cards []Card, now time.Time) []Group {
+	var groups []Group
+	at := map[string]int{}
+	for _, c := range cards {
+		i, seen := at[c.Entity]
+		if !seen {
+			i = len(groups)
+			at[c.Entity] = i
+			name, place := entityWords(c.Entity)
+			groups = append(groups, Group{Entity: c.Entity, Name: name, Place: place})
+		}
+		c.Age = age(now.Sub(c.At))
+		groups[i].Cards = append(groups[i].Cards, c)
+	}
+	slices.SortStableFunc(groups, func(a, b Group) int { return cmp.Compare(a.Entity, b.Entity) })
+	return groups
+}
+
+// entityWords makes "smart_home:living_room:temp_sensor" a name, "Temp sensor", and a place, "Smart home, living room".
+func entityWords(id string) (name, place string) {
+	parts := strings.FieldsFunc(id, func(c rune) bool { return c == ':' })
+	for i, p := range parts {
+		parts[i] = strings.Join(strings.FieldsFunc(p, func(c rune) bool { return c == '_' || c == '-' }), " ")
+	}
+	parts = slices.DeleteFunc(parts, func(p string) bool { return p == "" })
+	if len(parts) == 0 {
+		return id, ""
+	}
+	return capital(parts[len(parts)-1]), capital(strings.Join(parts[:len(parts)-1], ", "))
+}
+
+func capital(s string) string {
+	first, size := utf8.DecodeRuneInString(s)
+	if size == 0 {
+		return s
+	}
+	return string(unicode.ToUpper(first)) + s[size:]
+}
+
+// age counts in steps that stay calm: by five below a minute, then by the largest whole unit.
+func age(d time.Duration) string {
+	s := int(d / time.Second)
+	switch {
+	case s < 5:
+		return "just now"
+	case s < 60:
+		return strconv.Itoa(s/5*5) + " s ago"
+	case s < 3600:
+		return strconv.Itoa(s/60) + " min ago"
+	case s < 86400:
+		return strconv.Itoa(s/3600) + " h ago"
+	case s < 2*86400:
+		return "yesterday"
+	}
+	return strconv.Itoa(s/86400) + " days ago"
+}
+
+// summary is the first line of the board, as long as nothing needs attention.
+func summary(groups []Group) string {
+	values := 0
+	for _, g := range groups {
+		values += len(g.Cards)
+	}
+	switch {
+	case values == 0:
+		return "Connected. Nothing has been sent yet."
+	case len(groups) == 1:
+		return count(values, "value", "values") + " from " + groups[0].Name + "."
+	}
+	return count(values, "value", "values") + " from " + count(len(groups), "device", "devices") + "."
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// Limits of script per page, packed with brotli: what a phone on a slow network downloads before it is live.
+const (
+	viewerLimit    = 20_000 // the board and the worker
+	developerLimit = 30_000 // the same with the developer view
+)
+
+// weigh adds up what a page loads, fails when that passes a limit, and prints the sums.
+func weigh(page, hub bundled) error {
+	m, err := page.report()
+	if err != nil {
+		return err
+	}
+	sizes := map[string]int{}
+	raw := map[string]int{}
+	for _, f := range append(page.files, hub.files...) {
+		if ext := filepath.Ext(f.Path); ext == ".js" || ext == ".css" {
+			sizes[filepath.Base(f.Path)], raw[filepath.Base(f.Path)] = len(packBrotli(f.Contents)), len(f.Contents)
+		}
+	}
+	viewer, developer := sizes["hub.js"], sizes["hub.js"]
+	for _, name := range loaded(m, "web/src/board.ts", false) {
+		viewer += sizes[name]
+	}
+	for _, name := range loaded(m, "web/src/board.ts", true) {
+		developer += sizes[name]
+	}
+	for name, size := range sizes {
+		fmt.Printf("%-28s %7d bytes, %6d packed\n", name, raw[name], size)
+	}
+	fmt.Printf("script of the board: %d packed (limit %d); with the developer view: %d (limit %d)\n", viewer, viewerLimit, developer, developerLimit)
+	if viewer > viewerLimit || developer > developerLimit {
+		return fmt.Errorf("scripts outgrew their limit: board %d of %d, developer %d of %d bytes", viewer, viewerLimit, developer, developerLimit)
+	}
+	return nil
+}
+
+// loaded lists the scripts that an entry pulls in; later also those that come in when they are asked for.
+func loaded(m metafile, entry string, later bool) []string {
+	var names []string
+	seen := map[string]bool{}
+	var follow func(path string)
+	follow = func(path string) {
+		if seen[path] || !strings.HasSuffix(path, ".js") {
+			return
+		}
+		seen[path] = true
+		names = append(names, filepath.Base(path))
+		for _, i := range m.Outputs[path].Imports {
+			if i.Kind != "dynamic-import" || later {
+				follow(i.Path)
+			}
+		}
+	}
+	for path, output := range m.Outputs {
+		if output.EntryPoint == entry {
+			follow(path)
+		}
+	}
+	return names
+}
