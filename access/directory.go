@@ -22,7 +22,7 @@ func newDirectory(infos []KeyInfo) *directory {
 		if !info.Revoked.IsZero() {
 			continue
 		}
-		sub, g := info.Subject, KeyGrant(info.Subject, info.ID, info.Expires)
+		sub, g := info.Subject, info.grant()
 		for _, name := range []string{sub.Entity, sub.String()} {
 			at := address{sub.Account, name}
 			d.byName[at] = append(d.byName[at], g)
@@ -50,7 +50,7 @@ func (k *Keys) readKeys(ctx context.Context) error {
 	infos := make([]KeyInfo, 0, len(all))
 	for _, info := range all {
 		// The names become topics: what we would not issue must not be obeyed either, wherever it came from.
-		if _, err := ParseSubject(info.Subject.String()); err != nil || !PlainName(info.ID) || info.ID == OperatorName {
+		if err := info.Subject.check(); err != nil || !PlainName(info.ID) || info.ID == OperatorName {
 			k.log.WarnContext(ctx, "stored key is ignored", "jti", info.ID, "sub", info.Subject.String())
 			continue
 		}

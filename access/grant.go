@@ -15,6 +15,7 @@ type Grant struct {
 	Holder    string    // who, for people and for the log: an entity's name, or "operator"
 	Subject   Subject   // Entity is empty for an operator
 	KeyID     string    // the key's `jti`; empty for an operator
+	Print     string    // tells one key from the next of the same id; no secret
 	Subscribe []string  // topic filters that may be heard
 	Publish   []string  // topics, whole, that may be written
 	Until     time.Time // zero means no end

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -52,6 +53,7 @@ type KeyStore interface {
 	Keys(ctx context.Context) ([]KeyInfo, error)
 	AddKey(ctx context.Context, key KeyInfo) error
 	RevokeKey(ctx context.Context, id string, at time.Time) error // keeps the time of the first revocation
+	RenewKey(ctx context.Context, id string, hash [32]byte) error // puts another token in place of the one before
 	Changed(ctx context.Context) (bool, error)                    // whether any process wrote since last asked
 }
 
@@ -70,7 +72,7 @@ type Keys struct {
 
 	mu      sync.Mutex
 	onEnd   []func(jti string)
-	live    map[string]struct{} // ids that were good when last looked at; who leaves it has ended
+	live    map[string][32]byte // keys that were good when last looked at, and their hashes; what leaves it has ended
 	nextEnd time.Time           // when the first of them expires; zero means never
 }
 
@@ -95,7 +97,7 @@ func OpenKeys(ctx context.Context, store KeyStore, signer *Signer, log *slog.Log
 
 // Add issues a key for an entity. The key is in the answer and nowhere else. A zero until means no end.
 func (k *Keys) Add(ctx context.Context, sub Subject, until time.Time) (NewKey, error) {
-	if _, err := ParseSubject(sub.String()); err != nil {
+	if err := sub.check(); err != nil {
 		return NewKey{}, fmt.Errorf("add key: %w", err)
 	}
 	at := k.now().Truncate(time.Second)
@@ -156,6 +158,34 @@ func (k *Keys) Revoke(ctx context.Context, name string) ([]KeyInfo, error) {
 	return []KeyInfo{found}, nil
 }
 
+// Renew puts a new key in place of a live one: the id, the topics and the end stay, whoever holds the old key is cut off.
+// name is as for [Keys.Revoke].
+func (k *Keys) Renew(ctx context.Context, name string) (NewKey, error) {
+	infos, err := k.List(ctx)
+	if err != nil {
+		return NewKey{}, fmt.Errorf("renew key: %w", err)
+	}
+	at := k.now()
+	found, err := pick(infos, name, at)
+	if err == nil {
+		err = found.ended(at)
+	}
+	if err != nil {
+		return NewKey{}, fmt.Errorf("renew key: %w", err)
+	}
+	token, err := k.signer.sign(found.Subject, found.ID, at.Truncate(time.Second), found.Expires)
+	if err != nil {
+		return NewKey{}, fmt.Errorf("renew key: %w", err)
+	}
+	if err := k.store.RenewKey(ctx, found.ID, sha256.Sum256([]byte(token))); err != nil {
+		return NewKey{}, fmt.Errorf("renew key: %w", err)
+	}
+	if err := k.reload(ctx); err != nil {
+		return NewKey{}, fmt.Errorf("renew key: it is renewed, but the keys could not be read again: %w", err)
+	}
+	return NewKey{Entity: found.Subject.Entity, Sub: found.Subject.String(), JTI: found.ID, Key: token}, nil
+}
+
 // pick finds the one key that name means.
 func pick(infos []KeyInfo, name string, at time.Time) (KeyInfo, error) {
 	var live []KeyInfo
@@ -180,6 +210,18 @@ func pick(infos []KeyInfo, name string, at time.Time) (KeyInfo, error) {
 	return KeyInfo{}, fmt.Errorf("%q has %d live keys, name one by its id: %s", name, len(live), strings.Join(ids, ", "))
 }
 
+// justMade looks for a key that we signed and do not know: another process has made it since Watch last looked, and whoever
+// was given it may use it at once. Nobody else can make us read the store, since nobody else can sign.
+func (k *Keys) justMade(jti string) (*KeyInfo, bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := k.reload(ctx); err != nil {
+		k.log.WarnContext(ctx, "a new key could not be looked for", "jti", jti, "err", err)
+	}
+	info, known := k.dir.Load().byID[jti]
+	return info, known
+}
+
 // Verify makes the Grant of a key, in memory. Unknown and wrong keys cost the same work and give the same error.
 func (k *Keys) Verify(token string) (Grant, error) {
 	if token == "" {
@@ -192,6 +234,9 @@ func (k *Keys) Verify(token string) (Grant, error) {
 	hash := sha256.Sum256([]byte(token))
 	said, genuine := k.signer.read(token, at)
 	info, known := k.dir.Load().byID[said.ID]
+	if !known && genuine {
+		info, known = k.justMade(said.ID)
+	}
 	if !known {
 		info = &k.nobody
 	}
@@ -202,7 +247,7 @@ func (k *Keys) Verify(token string) (Grant, error) {
 	if err := info.ended(at); err != nil {
 		return Grant{}, err
 	}
-	return KeyGrant(info.Subject, info.ID, info.Expires), nil
+	return info.grant(), nil
 }
 
 // Grant makes anew the Grant of somebody who showed the key earlier, such as the holder of a page's session.
@@ -217,7 +262,13 @@ func (k *Keys) Grant(jti string) (Grant, error) {
 	if err := info.ended(k.now()); err != nil {
 		return Grant{}, err
 	}
-	return KeyGrant(info.Subject, info.ID, info.Expires), nil
+	return info.grant(), nil
+}
+
+func (i KeyInfo) grant() Grant {
+	g := KeyGrant(i.Subject, i.ID, i.Expires)
+	g.Print = hex.EncodeToString(i.Hash[:8])
+	return g
 }
 
 // ended says why a key is no longer good, or nil.

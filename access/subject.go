@@ -31,10 +31,18 @@ func ParseSubject(s string) (Subject, error) {
 		return Subject{}, fmt.Errorf("%w: %q", ErrSubject, s)
 	}
 	sub := Subject{Account: parts[0], Region: parts[1], Entity: parts[2]}
-	if !PlainName(sub.Account) || !PlainName(sub.Region) || !EntityName(sub.Entity) {
-		return Subject{}, fmt.Errorf("%w: %q", ErrSubject, s)
+	if err := sub.check(); err != nil {
+		return Subject{}, err
 	}
 	return sub, nil
+}
+
+// check refuses a subject with a part that is never issued. Parts put together by hand may read as a whole and not be one.
+func (s Subject) check() error {
+	if !PlainName(s.Account) || !PlainName(s.Region) || !EntityName(s.Entity) {
+		return fmt.Errorf("%w: %q", ErrSubject, s.String())
+	}
+	return nil
 }
 
 // String gives the `sub` form.

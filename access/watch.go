@@ -9,7 +9,8 @@ import (
 // watchEvery is how long a key revoked by another process, or past its end, can go unnoticed.
 const watchEvery = 200 * time.Millisecond
 
-// OnEnd asks to be told of each key that is revoked or expires from now on, once. Register before [Keys.Watch].
+// OnEnd asks to be told of each key that is revoked, renewed or expires from now on, once. Register before [Keys.Watch]. end is called by
+// whoever notices, which may be [Keys.Revoke], and holds up what comes after it.
 //
 // By the time end is called the key is refused; a session that was let in just before must be looked for after it was registered.
 func (k *Keys) OnEnd(end func(jti string)) {
@@ -65,25 +66,25 @@ func (k *Keys) takeEnded(anew bool) (ended []string, tell []func(jti string)) {
 	}
 	was := k.live
 	k.live, k.nextEnd = k.dir.Load().live(at)
-	for jti := range was {
-		if _, still := k.live[jti]; !still {
+	for jti, hash := range was {
+		if now, still := k.live[jti]; !still || now != hash {
 			ended = append(ended, jti)
 		}
 	}
 	return ended, slices.Clone(k.onEnd)
 }
 
-// live gives the ids of the keys that are good, and when the first of them expires.
-func (d *directory) live(at time.Time) (ids map[string]struct{}, next time.Time) {
-	ids = make(map[string]struct{}, len(d.byID))
+// live gives the keys that are good, and when the first of them expires.
+func (d *directory) live(at time.Time) (hashes map[string][32]byte, next time.Time) {
+	hashes = make(map[string][32]byte, len(d.byID))
 	for id, info := range d.byID {
 		if info.ended(at) != nil {
 			continue
 		}
-		ids[id] = struct{}{}
+		hashes[id] = info.Hash
 		if !info.Expires.IsZero() && (next.IsZero() || info.Expires.Before(next)) {
 			next = info.Expires
 		}
 	}
-	return ids, next
+	return hashes, next
 }

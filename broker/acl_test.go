@@ -183,9 +183,9 @@ func TestTheLoopbackPortIsUselessToOthers(t *testing.T) {
 	h.address = h.b.engine.address
 	defer func() { h.address = gate }()
 	tries := []connect{shed.connect(), shed.connect(), shed.connect(), shed.connect()}
-	tries[0].key, tries[0].client = token, "k1_"         // as the gate does it: works, once
-	tries[1].key, tries[1].client = token, "k1_"         // the same token again
-	tries[2].user, tries[2].key = insideUser, "guess"    // our own user
+	tries[0].key, tries[0].client = token, "k1_"          // as the gate does it: works, once
+	tries[1].key, tries[1].client = token, "k1_"          // the same token again
+	tries[2].user, tries[2].key = insideUser, "guess"     // our own user
 	tries[3].user, tries[3].key = "$trellis", "key-"+"k1" // a valid key
 	for i, c := range tries {
 		d := h.dial()

@@ -154,7 +154,10 @@ func plainly(payload []byte, from message.Origin, _ func(string) bool) []message
 		parts = []json.RawMessage{payload}
 	}
 	var all []message.Message
-	for _, part := range parts {
+	for i, part := range parts {
+		if i > 0 && from.ID != "" {
+			from.ID += "+"
+		}
 		var says struct {
 			For  string
 			Hops int

@@ -38,6 +38,7 @@ const (
 	queuedQoS0    = 4096
 	fetchAhead    = 512
 	unackedAtMost = 1024
+	repeatAfter   = 10 * time.Second
 	retryFirst    = 100 * time.Millisecond
 	retryLongest  = 10 * time.Second
 )
@@ -99,7 +100,7 @@ func startRouter(ctx context.Context, e *engine, c Config, normalise normaliser,
 func (r *router) start(ctx, running, working context.Context, s jetstream.Stream) error {
 	recorder, err := s.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
 		Durable: recorderName, FilterSubject: streamPrefix + publishes,
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: 30 * time.Second, MaxAckPending: unackedAtMost,
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: repeatAfter, MaxAckPending: unackedAtMost,
 	})
 	if err != nil {
 		return fmt.Errorf("listen on stored publishes: %w", err)
@@ -233,11 +234,6 @@ func (r *router) understand(subject string, payload []byte, id string, at time.T
 	}
 	origin := message.Origin{Topic: from.topic(), Source: who.String(), Entity: who.Entity, ID: id, Received: at}
 	all := r.normalise(payload, origin, func(name string) bool { return r.keys.Known(from.account, name) })
-	if id != "" && len(all) > 1 {
-		for i := range all {
-			all[i].ID = id + "." + strconv.Itoa(i)
-		}
-	}
 	return routed{account: from.account, messages: all}, true
 }
 

@@ -88,7 +88,8 @@ func (s *server) useEverywhere(page *browser, k key) {
 			}
 			_ = c.Subscribe(1, k.topic("messages"), k.Key)
 			_ = c.Publish(wire.Message{Topic: k.topic("publish"), QoS: 1, Payload: []byte(`{"n":1}`)})
-			_ = c.Send(wire.Message{Topic: "x/" + k.Key, QoS: 1, ID: 9, Payload: []byte("x")}.Packet())
+			mistaken := k.place("/") + "/" + k.Key + "/publish" // whoever takes the key for its id
+			_ = c.Send(wire.Message{Topic: mistaken, QoS: 1, ID: 9, Payload: []byte("x")}.Packet())
 			_, _ = c.Ended(prompt / 20)
 			_ = c.Close()
 		}

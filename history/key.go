@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -46,6 +47,18 @@ func (s *Store) AddKey(ctx context.Context, k Key) error {
 		k.Subject, k.ID, stamp(k.Created), stampOrNull(k.Expires), stampOrNull(k.Revoked), k.Hash[:])
 	if err != nil {
 		return fmt.Errorf("store key: %w", err)
+	}
+	return nil
+}
+
+// RenewKey puts the hash of another token in place of the one before.
+func (s *Store) RenewKey(ctx context.Context, id string, hash [32]byte) error {
+	done, err := s.write.ExecContext(ctx, `UPDATE keys SET hash = ? WHERE id = ? AND revoked IS NULL`, hash[:], id)
+	if err != nil {
+		return fmt.Errorf("renew key: %w", err)
+	}
+	if n, err := done.RowsAffected(); err != nil || n != 1 {
+		return fmt.Errorf("renew key: %q is not a live key: %w", id, errors.Join(err, sql.ErrNoRows))
 	}
 	return nil
 }

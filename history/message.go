@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"trellis/message"
@@ -30,7 +28,7 @@ type Record struct {
 type reading struct{ topic, about, name string }
 
 // Append records messages, all or none; they are safe when it returns (see [Config]). A message whose ID was recorded before
-// is ignored. The messages of one publish share its ID: they must come in one call and side by side.
+// is ignored, wholly.
 func (s *Store) Append(ctx context.Context, batch []message.Message) error {
 	if len(batch) == 0 {
 		return nil
@@ -59,30 +57,18 @@ func insertAll(ctx context.Context, tx *sql.Tx, batch []message.Message) (map[re
 	defer insert.Close()
 	newest := make(map[reading]int64)
 	quick := context.WithoutCancel(ctx) // the driver starts a goroutine per statement to watch for an end; tx watches already
-	part := 0
 	for i := range batch {
 		m := &batch[i]
-		if i > 0 && m.ID == batch[i-1].ID {
-			part++
-		} else {
-			part = 0
-		}
-		if part%256 == 0 && ctx.Err() != nil {
+		if i%256 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		done, err := insert.ExecContext(quick, uid(m.ID, part), stamp(m.Received), m.Topic, m.Source, m.About, orEmpty(m.Payload))
+		id, err := inserted(insert.ExecContext(quick, sql.NullString{String: m.ID, Valid: m.ID != ""}, stamp(m.Received),
+			m.Topic, m.Source, m.About, orEmpty(m.Payload)))
 		if err != nil {
 			return nil, err
 		}
-		if n, err := done.RowsAffected(); err != nil || n == 0 {
-			if err != nil {
-				return nil, err
-			}
+		if id == 0 {
 			continue // recorded before
-		}
-		id, err := done.LastInsertId()
-		if err != nil {
-			return nil, err
 		}
 		for _, name := range readingNames(m) {
 			newest[reading{m.Topic, m.About, name}] = id
@@ -91,12 +77,15 @@ func insertAll(ctx context.Context, tx *sql.Tx, batch []message.Message) (map[re
 	return newest, nil
 }
 
-// uid names a message: its publish, and which part of it.
-func uid(id string, part int) sql.NullString {
-	if part > 0 {
-		return sql.NullString{String: id + "/" + strconv.Itoa(part), Valid: id != ""}
+// inserted gives the id of the row that was inserted; 0 means that none was.
+func inserted(done sql.Result, err error) (int64, error) {
+	if err != nil {
+		return 0, err
 	}
-	return sql.NullString{String: id, Valid: id != ""}
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return 0, err
+	}
+	return done.LastInsertId()
 }
 
 // orEmpty makes nil an empty value, which is not NULL.
@@ -244,12 +233,11 @@ func recentIDs(ctx context.Context, tx *sql.Tx, wanted func(string) bool, limit 
 
 // allTopics jumps from one topic to the next in the index.
 func allTopics(ctx context.Context, tx *sql.Tx) ([]string, error) {
-	return column[string](ctx, tx, strings.TrimSpace(`
-		WITH RECURSIVE t (topic) AS (
+	return column[string](ctx, tx, `WITH RECURSIVE t (topic) AS (
 			SELECT min(topic) FROM messages
 			UNION ALL
 			SELECT (SELECT min(topic) FROM messages WHERE topic > t.topic) FROM t WHERE t.topic IS NOT NULL)
-		SELECT topic FROM t WHERE topic IS NOT NULL`))
+		SELECT topic FROM t WHERE topic IS NOT NULL`)
 }
 
 // column reads a query's only column.

@@ -2,9 +2,11 @@ package history
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -14,7 +16,81 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asOther names the folder in which this test binary, started again, plays the other process.
+const asOther = "HISTORY_TEST_OTHER_PROCESS"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(asOther); dir != "" {
+		if err := playOther(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// playOther does what the command line and a server do: open, write, close.
+func playOther(dir string) error {
+	ctx, id := context.Background(), fmt.Sprint(os.Getpid())
+	s, err := Open(ctx, dir, Config{})
+	if err != nil {
+		return err
+	}
+	err = s.AddKey(ctx, Key{ID: id, Subject: "a:b:c", Created: time.Now()})
+	for i := range 10 {
+		err = errors.Join(err, s.Append(ctx, batchOf(fmt.Sprint(id, "-", i), 10)))
+	}
+	return errors.Join(err, s.Close())
+}
+
+func TestProcessesShareAFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	const many = 4
+	var all sync.WaitGroup
+	for range many {
+		all.Go(func() {
+			other := exec.Command(os.Args[0])
+			other.Env = append(os.Environ(), asOther+"="+dir)
+			if out, err := other.CombinedOutput(); err != nil {
+				t.Errorf("other process: %v: %s", err, out)
+			}
+		})
+	}
+	all.Wait()
+	s := openStore(t, dir, Config{})
+	if keys, err := s.Keys(context.Background()); err != nil || len(keys) != many {
+		t.Errorf("%d keys, %v, want %d", len(keys), err, many)
+	}
+	if n := count(t, s, "messages"); n != many*100 {
+		t.Errorf("%d messages, want %d", n, many*100)
+	}
+}
+
+// SQLite says the same when its file reaches a limit of its own as when the disk does.
+func TestFullDiskIsOneLineAndPasses(t *testing.T) {
+	s := openStore(t, t.TempDir(), Config{})
+	limit := func(pages int) {
+		t.Helper()
+		var got int
+		if err := s.write.QueryRow(fmt.Sprint("PRAGMA max_page_count = ", pages)).Scan(&got); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(1) // no less than it has
+	err := s.Append(context.Background(), batchOf("A", 1000))
+	if err == nil || !strings.Contains(err.Error(), "record messages: database or disk is full") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error %v", err)
+	}
+	if n := count(t, s, "messages"); n != 0 {
+		t.Errorf("%d messages of a batch that failed", n)
+	}
+	limit(1 << 20)
+	mustAppend(t, s, batchOf("A", 1000)...)
+	if n := count(t, s, "messages"); n != 1000 {
+		t.Errorf("%d messages, want 1000", n)
+	}
+}
 
 // openStore opens a Store that the test closes.
 func openStore(t testing.TB, dir string, cfg Config) *Store {

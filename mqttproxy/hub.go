@@ -210,7 +210,7 @@ func (h *Hub) deliver(m Message) {
 	p.seq = h.seq
 	h.kept.put(p, m.Parts)
 	found := h.readers.find(m.Topic)
-	for qos := byte(1); qos <= 1; qos-- { // 1, then 0: who reads by two filters gets the better one, once
+	for _, qos := range [...]byte{1, 0} { // who reads by two filters gets the better one, once
 		for _, a := range found {
 			for _, s := range a.by[qos] {
 				if s.seen != p.seq {

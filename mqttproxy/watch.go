@@ -8,7 +8,7 @@ import (
 
 const (
 	watchEvery  = 250 * time.Millisecond
-	rememberEnd = time.Minute // how long a session of an ended key may be on its way in
+	rememberEnd = 5 * time.Second // how long a session of an ended key may be on its way in
 )
 
 // watch is the one clock for all sessions, so that none needs a timer of its own.

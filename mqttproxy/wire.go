@@ -17,6 +17,7 @@ const (
 	// payload makes at least 130 bytes: it fills the buffer and the rest follows at once. No frame has exactly 128.
 	wireWrite = 128
 
+	readAhead  = 4 << 10  // the most that net/http may have read before us, and so the largest read buffer
 	floodBytes = 16 << 10 // that may come within floodTime without one byte of payload
 	floodTime  = time.Minute
 )
@@ -44,6 +45,9 @@ type wire struct {
 
 func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
+	if len(p) > readAhead {
+		return n, err // straight into a payload: it brings something
+	}
 	w.idle += n
 	if w.idle > floodBytes {
 		now := time.Since(w.born)

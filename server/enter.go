@@ -51,5 +51,5 @@ func (s *Server) spend(c echo.Context) error {
 		}
 		return errCode
 	}
-	return s.begin(c, sessionOperator, true)
+	return s.begin(c, map[string]any{sessionOperator: true})
 }

@@ -14,15 +14,13 @@ import (
 	"trellis/access"
 )
 
-// sessionLife is how long a browser stays signed in without being used; sessionMost, however much it is used.
-const (
-	sessionLife = 14 * 24 * time.Hour
-	sessionMost = 90 * 24 * time.Hour
-)
+// sessionLife is how long a browser stays signed in.
+const sessionLife = 30 * 24 * time.Hour
 
 // Names of what a session holds: either the id of the key that was pasted (never the key), or that it is the operator's.
 const (
 	sessionKey      = "key"
+	sessionPrint    = "print" // which key of that id, since a renewed one is another
 	sessionOperator = "operator"
 )
 
@@ -30,7 +28,7 @@ const (
 func newSessions(store scs.Store, secure bool) *scs.SessionManager {
 	// Not scs.New: that starts a store in memory with a goroutine of its own, which nobody here asked for.
 	m := &scs.SessionManager{
-		Store: store, Codec: scs.GobCodec{}, HashTokenInStore: true, Lifetime: sessionMost, IdleTimeout: sessionLife,
+		Store: store, Codec: scs.GobCodec{}, HashTokenInStore: true, Lifetime: sessionLife,
 		Cookie: scs.SessionCookie{Name: "trellis", Path: "/", HttpOnly: true, Persist: true, SameSite: http.SameSiteStrictMode},
 	}
 	if secure {
@@ -65,11 +63,15 @@ func (s *Server) grant(r *http.Request) (access.Grant, error) {
 	if jti == "" {
 		return access.Grant{}, errSignedOut
 	}
-	return s.Keys.Grant(jti)
+	g, err := s.Keys.Grant(jti)
+	if err == nil && g.Print != s.sessions.GetString(ctx, sessionPrint) {
+		return access.Grant{}, access.ErrKeyRevoked
+	}
+	return g, err
 }
 
 // begin signs the visitor in under a fresh cookie, whatever cookie came with the request.
-func (s *Server) begin(c echo.Context, name string, value any) error {
+func (s *Server) begin(c echo.Context, holds map[string]any) error {
 	ctx, err := s.load(c.Request())
 	if err != nil {
 		return err
@@ -77,9 +79,12 @@ func (s *Server) begin(c echo.Context, name string, value any) error {
 	if err := s.sessions.RenewToken(ctx); err != nil {
 		return fmt.Errorf("renew session: %w", err)
 	}
-	s.sessions.Remove(ctx, sessionKey)
-	s.sessions.Remove(ctx, sessionOperator)
-	s.sessions.Put(ctx, name, value)
+	if err := s.sessions.Clear(ctx); err != nil {
+		return fmt.Errorf("empty session: %w", err)
+	}
+	for name, value := range holds {
+		s.sessions.Put(ctx, name, value)
+	}
 	token, expiry, err := s.sessions.Commit(ctx)
 	if err != nil {
 		return fmt.Errorf("keep session: %w", err)
@@ -92,7 +97,7 @@ func (s *Server) begin(c echo.Context, name string, value any) error {
 func (s *Server) signIn(c echo.Context) error {
 	g, err := s.verify(c, strings.TrimSpace(c.FormValue("key")))
 	if err == nil {
-		err = s.begin(c, sessionKey, g.KeyID)
+		err = s.begin(c, map[string]any{sessionKey: g.KeyID, sessionPrint: g.Print})
 	}
 	switch {
 	case err == nil && wantsJSON(c):

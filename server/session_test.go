@@ -148,3 +148,20 @@ func TestEveryAnswerCarriesThePolicy(t *testing.T) {
 		t.Error("an unknown address gets no sentence")
 	}
 }
+
+func TestARenewedKeyEndsWhatTheOldOneSignedIn(t *testing.T) {
+	s := newSite(t, nil)
+	key := s.key(t, "shed")
+	b := s.browser(t)
+	send(t, b, "POST", s.URL+"/session", url.Values{"key": {key.Key}})
+	fresh, err := s.keys.Renew(t.Context(), key.JTI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer, _ := send(t, b, "GET", s.URL+"/", nil); answer.StatusCode != 403 {
+		t.Errorf("with the old key's session: %d", answer.StatusCode)
+	}
+	if answer, _ := send(t, b, "POST", s.URL+"/session", url.Values{"key": {fresh.Key}}); answer.StatusCode != 200 {
+		t.Errorf("with the new key: %d", answer.StatusCode)
+	}
+}

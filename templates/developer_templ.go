@@ -104,7 +104,7 @@ func StreamRow() templ.Component {
 			templ_7745c5c3_Var3 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "<li class=\"row\" data-testid=\"row\"><details><summary><time data-row-time></time> <span class=\"row-source\" data-row-source></span> <span class=\"badge\" data-row-type></span> <span class=\"badge warn\" data-row-bare hidden>no envelope</span> <span class=\"badge\" data-row-retained hidden>retained</span> <code class=\"row-data\" data-row-data></code></summary><div class=\"tree\" data-row-tree></div></details></li>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "<li class=\"row\" data-testid=\"row\"><details><summary class=\"row-head\"><time data-row-time></time> <span class=\"row-source\" data-row-source></span> <span class=\"badge\" data-row-type></span> <span class=\"badge warn\" data-row-bare hidden>no envelope</span> <span class=\"badge\" data-row-retained hidden>retained</span> <code class=\"row-data\" data-row-data></code></summary><div class=\"tree\" data-row-tree></div></details></li>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

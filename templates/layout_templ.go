@@ -154,7 +154,7 @@ func mark() templ.Component {
 			templ_7745c5c3_Var8 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "<svg class=\"mark\" viewBox=\"0 0 32 32\" aria-hidden=\"true\" focusable=\"false\"><path class=\"mark-lattice\" d=\"M4 12 12 4M4 20 20 4M4 28 28 4M12 28 28 12M20 28 28 20M4 20l8 8M4 12l16 16M4 4l24 24M12 4l16 16M20 4l8 8\"></path> <path class=\"mark-leaf\" d=\"M8 24C6 13 13 6 25 6c1 12-5 19-15 18-1 1-2 2-2.500 4l-2-.5C6 26 7 25 8 24Z\"></path> <path class=\"mark-vein\" d=\"M9 24c3-6 7-10 12-13\"></path></svg>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "<svg class=\"mark\" viewBox=\"0 0 32 32\" aria-hidden=\"true\" focusable=\"false\"><path class=\"mark-lattice\" d=\"M4 12 12 4M4 20 20 4M4 28 28 4M12 28 28 12M20 28 28 20M4 20l8 8M4 12l16 16M4 4l24 24M12 4l16 16M20 4l8 8\"></path> <path class=\"mark-leaf\" d=\"M8 24C6 13 13 6 25 6c1 12-5 19-15 18-1 1-2 2-2.5 4l-2-.5C6 26 7 25 8 24Z\"></path> <path class=\"mark-vein\" d=\"M9 24c3-6 7-10 12-13\"></path></svg>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

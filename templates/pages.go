@@ -49,7 +49,14 @@ type Card struct {
 	Value   string // "41.3"
 	Unit    string // "%"; may be empty
 	At      time.Time
-	Age     string // "30 s ago"; filled by [Groups]
+	Age     string  // "30 s ago"; filled by [Groups]
+	Points  []Point // recent values, oldest first, so that the graph does not start empty; may be empty
+}
+
+// Point is a number at a moment.
+type Point struct {
+	At    time.Time
+	Value float64
 }
 
 // Group is the cards of one entity.

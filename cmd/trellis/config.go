@@ -82,9 +82,10 @@ func (f *fileValues) Validate(app *kong.Application) error {
 
 // Resolve answers the parser: nil where the file says nothing.
 func (f *fileValues) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	value, there := f.values[flag.Name]
-	if !there {
-		return nil, nil
+	for _, name := range flag.Envs {
+		if _, set := os.LookupEnv(name); set {
+			return nil, nil // the environment is nearer to the caller than a file
+		}
 	}
-	return value, nil
+	return f.values[flag.Name], nil
 }

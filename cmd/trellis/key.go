@@ -18,6 +18,7 @@ import (
 type keyCommands struct {
 	Add    keyAddCommand    `cmd:"" help:"Make a key for a device or program. It is shown once and kept nowhere."`
 	List   keyListCommand   `cmd:"" help:"List the keys, never the secrets."`
+	Renew  keyRenewCommand  `cmd:"" help:"Put a new key in place of one that was lost or seen. Its id and topics stay."`
 	Revoke keyRevokeCommand `cmd:"" help:"Withdraw a key; whoever uses it is cut off within a second."`
 }
 
@@ -44,11 +45,33 @@ func (c *keyAddCommand) Run(ctx context.Context, con console) error {
 		if err != nil {
 			return fmt.Errorf("add key: %w", err)
 		}
-		if c.JSON {
-			return json.NewEncoder(con.out).Encode(key)
+		return show(con, key, c.JSON)
+	})
+}
+
+// show prints a key, which is the only time that anybody sees it.
+func show(con console, key access.NewKey, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(con.out).Encode(key)
+	}
+	_, err := fmt.Fprintf(con.out, "Access key for %s, shown only this once:\n\n%s\n\nMQTT client id %s\nMQTT user name %s\n", key.Entity, key.Key, key.Sub, key.JTI)
+	return err
+}
+
+type keyRenewCommand struct {
+	folder
+	Name string `arg:"" help:"The key's id, or the entity's name when it has one key."`
+	JSON bool   `name:"json" help:"Print one JSON object: entity, sub, jti, key."`
+}
+
+// Run renews the key and shows the new one; whoever uses the old one is cut off within a second.
+func (c *keyRenewCommand) Run(ctx context.Context, con console) error {
+	return withState(ctx, c.Data, func(st *state) error {
+		key, err := st.keys.Renew(ctx, c.Name)
+		if err != nil {
+			return err
 		}
-		_, err = fmt.Fprintf(con.out, "Access key for %s, shown only this once:\n\n%s\n\nMQTT client id %s\nMQTT user name %s\n", key.Entity, key.Key, key.Sub, key.JTI)
-		return err
+		return show(con, key, c.JSON)
 	})
 }
 

@@ -19,6 +19,7 @@ import (
 	"trellis/message"
 	"trellis/mqttproxy"
 	"trellis/server"
+	"trellis/static"
 )
 
 // serveCommand runs everything.
@@ -60,7 +61,7 @@ func (c *serveCommand) Run(ctx context.Context, con console) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := c.checkNames(); err != nil {
+	if err := c.check(); err != nil {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(con.errs, &slog.HandlerOptions{Level: c.LogLevel}))
@@ -79,6 +80,9 @@ func (c *serveCommand) Run(ctx context.Context, con console) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, state.close()) }()
+	if !static.Built() {
+		log.Warn("this program was built without its pages' scripts; build it with make build")
+	}
 	s, err := c.start(ctx, state, public, log)
 	if err != nil {
 		return err
@@ -86,8 +90,11 @@ func (c *serveCommand) Run(ctx context.Context, con console) (err error) {
 	return s.serve(ctx, doors, func() error { return c.greet(ctx, con.out, state, doors) })
 }
 
-// checkNames refuses an account or region that no key could carry.
-func (c *serveCommand) checkNames() error {
+// check refuses an account or region that no key could carry, and a demo that could not be reached.
+func (c *serveCommand) check() error {
+	if c.Demo && c.MQTT == "" {
+		return wrongUse("--demo needs --mqtt: its devices are ordinary MQTT clients")
+	}
 	_, err := subject(c.account, "x")
 	return err
 }
@@ -266,7 +273,7 @@ func (s *service) serve(ctx context.Context, l listeners, ready func() error) er
 	if l.mqtt != nil {
 		running.Go(func() error { return s.broker.ServeListener(background, l.mqtt) })
 	}
-	if s.demo != nil && l.mqtt != nil {
+	if s.demo != nil {
 		running.Go(func() error { return s.demo.run(ended, l.mqtt.Addr()) })
 	}
 	running.Go(func() error {

@@ -70,7 +70,7 @@ func (s *Socket) shake(at *url.URL, header http.Header) (*http.Response, error) 
 	request.Header.Set("Connection", "Upgrade")
 	request.Header.Set("Upgrade", "websocket")
 	request.Header.Set("Sec-WebSocket-Version", "13")
-	request.Header.Set("Sec-WebSocket-Key", "dHJlbGxpcyBkb29yIHRlc3Q=")
+	request.Header.Set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
 	if request.Header.Get("Sec-WebSocket-Protocol") == "" {
 		request.Header.Set("Sec-WebSocket-Protocol", "mqtt")
 	}

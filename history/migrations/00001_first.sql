@@ -35,7 +35,7 @@ END;
 
 CREATE TABLE messages (
 	id       INTEGER PRIMARY KEY AUTOINCREMENT, -- the order in which they were recorded; never used twice
-	uid      TEXT UNIQUE,                       -- names the publish it came with; NULL: may come twice
+	uid      TEXT UNIQUE,                       -- names the message; NULL: may come twice
 	received INTEGER NOT NULL,
 	topic    TEXT NOT NULL,
 	source   TEXT NOT NULL,

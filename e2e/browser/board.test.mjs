@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { launch, Server } from "./trellis.mjs";
+import { card, compose, developer, enter, live, shows, signIn, visitor } from "./visit.mjs";
+
+let browser, demo, plain;
+before(async () => {
+  browser = await launch();
+  demo = await Server.start("--demo");
+  plain = await Server.start();
+});
+after(async () => {
+  await browser?.close();
+  await demo?.end();
+  await plain?.end();
+});
+
+test("the operator's link opens the board, and the first value is there within 2 s", async () => {
+  const who = await visitor(browser);
+  const page = await who.page();
+  await enter(page, demo.link);
+  assert.equal(new URL(page.url()).pathname + new URL(page.url()).hash, "/", "the code stays in the address");
+
+  // A page opened anew: what counts is the time from the request to a value that the eye can see.
+  const again = await who.page();
+  const began = performance.now();
+  await again.goto(demo.url, { waitUntil: "commit" });
+  await again.locator('[data-testid="card"] output:not(:empty)').first().waitFor();
+  const took = performance.now() - began;
+  assert.ok(took < 2000, `the first value took ${took} ms`);
+  await live(again);
+  const liveAfter = performance.now() - began;
+  console.log(`first value after ${Math.round(took)} ms, live after ${Math.round(liveAfter)} ms`);
+  assert.ok(liveAfter < 4000, `being live took ${liveAfter} ms`);
+  who.calm();
+  await who.close();
+});
+
+test("the operator's link works once", async () => {
+  const who = await visitor(browser);
+  const page = await who.page();
+  await page.goto(demo.link);
+  await page.getByRole("alert").filter({ hasText: /\S/ }).waitFor();
+  assert.equal(await page.locator("html.board").count(), 0);
+  who.calm(/status of 4(01|03|10)/);
+  await who.close();
+});
+
+test("cards are live: a value that a device sends appears by itself, within 2 s", async () => {
+  const who = await visitor(browser);
+  const page = await who.page();
+  const shed = await plain.key("shed");
+  await signIn(page, plain.url, shed.key);
+  await live(page);
+  await plain.send(shed, { temperature: 20.5 });
+  await shows(page, "shed", "temperature", "20\\.5", 2000);
+  await plain.send(shed, { msg_type: "publish", data: { temperature: 21.5, humidity: 60 }, tags: [], timestamp: null });
+  await shows(page, "shed", "temperature", "21\\.5", 2000);
+  await shows(page, "shed", "humidity", "60", 2000);
+  assert.equal(await card(page, "shed", "temperature").locator("[data-unit]").textContent(), "°C");
+  await card(page, "shed", "temperature").locator("[data-graph] path[d]").first().waitFor({ state: "attached" });
+  who.calm();
+  await who.close();
+});
+
+test("a value's age keeps counting", async () => {
+  const who = await visitor(browser);
+  const page = await who.page();
+  const well = await plain.key("well");
+  await signIn(page, plain.url, well.key);
+  await live(page);
+  await plain.send(well, { level: 3 });
+  await shows(page, "well", "level", "3");
+  const age = card(page, "well", "level").locator("[data-age]");
+  await age.filter({ hasText: "just now" }).waitFor();
+  await age.filter({ hasText: /^\d+ s ago$/ }).waitFor({ timeout: 12_000 });
+  who.calm();
+  await who.close();
+});
+
+test("what is sent from the page reaches the documented Python sample", async () => {
+  const who = await visitor(browser);
+  const page = await who.page();
+  const k = await plain.key("python");
+  const sample = plain.sample(k);
+  try {
+    await sample.says(/Connected successfully/);
+    await signIn(page, plain.url, (await plain.key("phone")).key);
+    await live(page);
+    await compose(page, { entity: "python", tags: "from, page", fields: { temperature: 19.5 } });
+    await page.getByTestId("said").filter({ hasText: /^Accepted \d\d:\d\d/ }).waitFor();
+    await sample.says(/Temperature reading: 19\.5°C/);
+  } finally {
+    await sample.kill();
+  }
+  who.calm();
+  await who.close();
+});
+
+test("the stream shows messages to the letter, can be paused and searched", async () => {
+  const who = await visitor(browser);
+  const page = await who.page();
+  const yard = await plain.key("yard");
+  await signIn(page, plain.url, yard.key);
+  await live(page);
+  await developer(page);
+  await plain.send(yard, { msg_type: "publish", data: { gate: "open" }, tags: ["t1"] });
+  const rows = page.getByTestId("row");
+  await rows.filter({ hasText: "gate" }).first().waitFor();
+  await plain.send(yard, "no envelope at all");
+  await rows.filter({ hasText: "no envelope" }).first().waitFor();
+  await page.getByLabel("Search messages").fill("gate");
+  await rows.filter({ hasText: "no envelope at all" }).first().waitFor({ state: "hidden" });
+  await page.getByLabel("Search messages").fill("");
+  await page.getByRole("button", { name: "Pause" }).click();
+  await plain.send(yard, { paused: 1 });
+  await page.locator("[data-waiting]").filter({ hasText: "1 message" }).waitFor();
+  assert.equal(await rows.filter({ hasText: "paused" }).count(), 0);
+  await page.getByRole("button", { name: "Go on" }).click();
+  await rows.filter({ hasText: "paused" }).first().waitFor();
+  who.calm();
+  await who.close();
+});

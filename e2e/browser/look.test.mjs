@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { axeSource, launch, Server } from "./trellis.mjs";
+import { developer, enter, live, visitor } from "./visit.mjs";
+
+let browser, server;
+before(async () => {
+  browser = await launch();
+  server = await Server.start("--demo");
+});
+after(async () => {
+  await browser?.close();
+  await server?.end();
+});
+
+const sizes = { phone: { width: 390, height: 844 }, desk: { width: 1280, height: 800 } };
+
+/** faults gives what axe-core finds, in words. */
+async function faults(page) {
+  await page.evaluate(axeSource());
+  const found = await page.evaluate(async () => (await window.axe.run(document)).violations);
+  return found.flatMap((v) => v.nodes.map((n) => `${v.id}: ${v.help}: ${n.target.join(" ")}: ${n.any[0]?.message ?? ""}`));
+}
+
+/** wide gives how far the page can be scrolled to the side. */
+const wide = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+
+async function inspect(page, name) {
+  assert.deepEqual(await faults(page), [], `axe-core on ${name}`);
+  assert.ok((await wide(page)) <= 0, `${name} can be scrolled to the side by ${await wide(page)} px`);
+}
+
+for (const colorScheme of ["light", "dark"]) {
+  for (const [size, viewport] of Object.entries(sizes)) {
+    test(`axe-core finds nothing on any page, ${colorScheme}, ${size}`, async () => {
+      // axe is put in from outside, past the page's content policy; the policy itself is tested everywhere else.
+      const who = await visitor(browser, { colorScheme, viewport, bypassCSP: true, reducedMotion: "reduce" });
+      const page = await who.page();
+      await page.goto(server.url);
+      await page.getByLabel("Paste your access key").waitFor();
+      await inspect(page, "the sign-in page");
+      await page.goto(`${server.url}/enter`);
+      await page.getByLabel("One-time code").waitFor();
+      await inspect(page, "the enter page");
+      await page.goto(`${server.url}/no-such-page`);
+      await inspect(page, "an error page");
+      await enter(page, (await server.trellis("link")).match(/http\S+/)[0]);
+      await live(page);
+      await page.getByTestId("card").first().waitFor();
+      await inspect(page, "the board");
+      await developer(page);
+      await page.getByTestId("row").first().waitFor({ timeout: 20_000 });
+      await page.getByTestId("row").first().locator("summary").click();
+      await inspect(page, "the developer view");
+      who.calm(/status of 404/);
+      await who.close();
+    });
+  }
+}
+
+test("pages fit a screen of 360 px", async () => {
+  const who = await visitor(browser, { viewport: { width: 360, height: 640 } });
+  const page = await who.page();
+  await page.goto(server.url);
+  assert.ok((await wide(page)) <= 0, "the sign-in page");
+  await enter(page, (await server.trellis("link")).match(/http\S+/)[0]);
+  await page.getByTestId("card").first().waitFor();
+  assert.ok((await wide(page)) <= 0, "the board");
+  who.calm();
+  await who.close();
+});

@@ -1,0 +1,160 @@
+// Starts bin/trellis and a browser for the tests beside this file, and talks to the server as devices do.
+import { execFile, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const require = createRequire(new URL("../../web/package.json", import.meta.url));
+const { chromium } = require("playwright-core");
+const run = promisify(execFile);
+
+export const e2e = fileURLToPath(new URL("..", import.meta.url));
+export const pahoSource = () => readFileSync(require.resolve("paho-mqtt"), "utf8");
+export const axeSource = () => readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const binary = process.env.TRELLIS_BIN ?? join(e2e, "..", "bin", "trellis");
+
+/** launch starts the Chromium of this machine. */
+export async function launch() {
+  const places = ["/usr/bin", "/usr/local/bin", "/opt/google/chrome"];
+  const names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+  const found = places.flatMap((p) => names.map((n) => join(p, n))).find((file) => existsSync(file));
+  if (!found) throw new Error("there is no Chromium; e2e/need installs one");
+  return chromium.launch({ executablePath: found, args: ["--no-sandbox"] });
+}
+
+/** Program is a child whose output can be awaited. */
+export class Program {
+  text = "";
+  #waiting = new Set();
+  constructor(command, args, env = {}) {
+    this.child = spawn(command, args, { env: { ...process.env, ...env } });
+    const hear = (part) => {
+      this.text += part;
+      for (const look of this.#waiting) look();
+    };
+    this.child.stdout.setEncoding("utf8").on("data", hear);
+    this.child.stderr.setEncoding("utf8").on("data", hear);
+    this.gone = new Promise((resolve) => this.child.once("close", (code) => resolve(code)));
+  }
+
+  /** says waits for words and gives what matched. */
+  says(pattern, within = 10_000) {
+    return new Promise((resolve, reject) => {
+      const look = (over) => {
+        const found = this.text.match(pattern);
+        if (!found && !over) return;
+        clearTimeout(timer);
+        this.#waiting.delete(look);
+        if (found) resolve(found);
+        else reject(new Error(`${this.child.spawnfile} did not say ${pattern} (${over}):\n${this.text.slice(-4000)}`));
+      };
+      const timer = setTimeout(() => look(`within ${within} ms`), within);
+      this.#waiting.add(look);
+      this.gone.then(() => this.#waiting.has(look) && look("it has ended"));
+      look();
+    });
+  }
+
+  async kill(signal = "SIGKILL") {
+    this.child.kill(signal);
+    return this.gone;
+  }
+}
+
+/** Server is one trellis serve on a folder of its own, over its restarts. */
+export class Server {
+  data = mkdtempSync(join(tmpdir(), "trellis-"));
+  listen = "127.0.0.1:0";
+  mqtt = "127.0.0.1:0";
+
+  static async start(...args) {
+    const s = new Server();
+    s.args = args;
+    await s.up();
+    return s;
+  }
+
+  async up() {
+    const words = ["serve", "--listen", this.listen, "--mqtt", this.mqtt, "--data", join(this.data, "state"), ...this.args];
+    this.program = new Program(binary, words);
+    const [, link, url] = await this.program.says(/^Open\s+((http:\/\/\S+)\/enter#\S+)$/m);
+    const [, mqtt] = await this.program.says(/^Devices mqtt:\/\/(\S+) and ws:\S+$/m);
+    Object.assign(this, { link, url, mqtt, listen: new URL(url).host });
+  }
+
+  down() {
+    return this.program.kill();
+  }
+
+  async end() {
+    const code = await this.program.kill("SIGTERM");
+    rmSync(this.data, { recursive: true, force: true });
+    if (code !== 0) throw new Error(`trellis serve ended with ${code}:\n${this.program.text.slice(-2000)}`);
+  }
+
+  async trellis(...words) {
+    const { stdout } = await run(binary, [...words, "--data", join(this.data, "state")]);
+    return stdout;
+  }
+
+  /** key makes an access key, with the topics that follow from it. */
+  async key(name) {
+    const k = JSON.parse(await this.trellis("key", "add", name, "--json"));
+    const [account, region] = k.sub.split(":");
+    return { ...k, publish: `${account}/${region}/${k.jti}/publish`, messages: `${account}/${region}/${k.jti}/messages` };
+  }
+
+  /** send publishes a payload with this key, as a device does, and waits until it is accepted. */
+  async send(k, payload) {
+    const [host, port] = this.mqtt.split(":");
+    const text = typeof payload === "string" ? payload : JSON.stringify(payload);
+    const login = ["-h", host, "-p", port, "-i", `${k.sub}#${Math.random()}`, "-u", k.jti, "-P", k.key];
+    await run("mosquitto_pub", [...login, "-q", "1", "-t", k.publish, "-m", text]);
+  }
+
+  /** sample runs the documented Python sample with this key. */
+  sample(k) {
+    const [host, port] = this.listen.split(":");
+    const words = [join(e2e, "testdata", "run_seed.py"), host, port, `${this.url}/api/claims`, "websockets"];
+    return new Program("/usr/bin/python3", words, { TRELLIS_KEY: k.key, PYTHONUNBUFFERED: "1", PYTHONIOENCODING: "utf-8" });
+  }
+}
+
+/** watch stands between browser and server, hands everything on and counts the WebSockets by path. */
+export async function watch(server) {
+  const opened = [];
+  const sockets = new Set();
+  const front = createServer((client) => {
+    const [host, port] = server.listen.split(":");
+    const up = connect(Number(port), host);
+    const end = () => {
+      client.destroy();
+      up.destroy();
+      sockets.delete(client);
+      for (const o of opened) if (o.client === client) o.open = false;
+    };
+    sockets.add(client);
+    client.on("data", (part) => {
+      for (const [, path] of part.toString("latin1").matchAll(/^GET (\/live|\/ws)\b/gm)) opened.push({ path, client, open: true });
+      up.write(part);
+    });
+    up.on("data", (part) => client.write(part));
+    for (const side of [client, up]) side.on("close", end).on("error", end);
+  });
+  await new Promise((resolve) => front.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${front.address().port}`;
+  return {
+    url,
+    link: server.link.replace(server.url, url),
+    opened: (path) => opened.filter((o) => o.path === path).length,
+    open: (path) => opened.filter((o) => o.path === path && o.open).length,
+    close() {
+      for (const s of sockets) s.destroy();
+      return new Promise((resolve) => front.close(resolve));
+    },
+  };
+}

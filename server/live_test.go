@@ -1,0 +1,77 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"nhooyr.io/websocket"
+
+	"trellis/access"
+)
+
+// dial opens a WebSocket as a browser does; the answer to a refused upgrade is in the response.
+func dial(t *testing.T, s *site, path string, b *http.Client, headers http.Header) (*websocket.Conn, *http.Response, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	t.Cleanup(cancel)
+	return websocket.Dial(ctx, "ws"+s.URL[len("http"):]+path, &websocket.DialOptions{
+		HTTPClient: b, HTTPHeader: headers, Subprotocols: []string{"mqtt"},
+	})
+}
+
+func TestLiveHandsTheVisitorsGrantOn(t *testing.T) {
+	s := newSite(t, nil)
+	key := s.key(t, "shed")
+	b := s.browser(t)
+	send(t, b, "POST", s.URL+"/session", url.Values{"key": {key.Key}})
+	conn, _, err := dial(t, s, "/live", b, http.Header{"Origin": {s.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	g := <-s.pages.grants
+	if want := access.KeyGrant(access.Subject{Account: "home", Region: "local", Entity: "shed"}, key.JTI, time.Time{}); g.KeyID != want.KeyID || g.Publish[0] != want.Publish[0] {
+		t.Errorf("grant %v, want %v", g, want)
+	}
+}
+
+func TestLiveTellsWhoIsNotSignedIn(t *testing.T) {
+	s := newSite(t, nil)
+	conn, _, err := dial(t, s, "/live", s.browser(t), http.Header{"Origin": {s.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	if _, _, err := conn.Read(t.Context()); websocket.CloseStatus(err) != 4003 {
+		t.Errorf("closed with %v, want 4003", err)
+	}
+}
+
+func TestLiveIsForOurOwnPages(t *testing.T) {
+	s := newSite(t, nil)
+	key := s.key(t, "shed")
+	b := s.browser(t)
+	send(t, b, "POST", s.URL+"/session", url.Values{"key": {key.Key}})
+	for _, origin := range []string{"https://evil.example", "null", "https" + s.URL[len("http"):], "http://127.0.0.1", ""} {
+		_, answer, err := dial(t, s, "/live", b, http.Header{"Origin": {origin}})
+		if err == nil || answer == nil || answer.StatusCode != http.StatusForbidden {
+			t.Errorf("origin %q was let in: %v", origin, err)
+		}
+	}
+}
+
+func TestDevicesComeFromAnywhere(t *testing.T) {
+	s := newSite(t, nil)
+	conn, _, err := dial(t, s, "/ws", s.browser(t), http.Header{"Origin": {"https://elsewhere.example"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.CloseNow()
+	answer, _ := send(t, s.browser(t), "GET", s.URL+"/ws", nil)
+	if answer.StatusCode < 400 {
+		t.Errorf("a plain request: %d", answer.StatusCode)
+	}
+}

@@ -1,0 +1,61 @@
+package templates
+
+import "time"
+
+// moment is when the examples happen; a fixed time keeps what they draw the same.
+var moment = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+
+// SignInExamples are the sign-in page as people meet it.
+var SignInExamples = map[string]SignInPage{
+	"signin":         {},
+	"signin-refused": {Refused: "This access key was not accepted. Check that you copied all of it."},
+}
+
+// EnterExamples are the operator's way in.
+var EnterExamples = map[string]EnterPage{
+	"enter":         {},
+	"enter-refused": {Refused: "This code was not accepted. It works once; the server prints a new one when it starts."},
+}
+
+// ProblemExamples are the pages for what went wrong.
+var ProblemExamples = map[string]ProblemPage{
+	"problem": {
+		Title: "There is no page here.", Sentence: "The address may have a mistake in it.",
+		Action: "Go to your values", Href: "/", Details: "404 at 2026-05-01 12:00:00 UTC",
+	},
+	"problem-without-action": {Title: "Something went wrong on our side.", Sentence: "We have noted it. Please try again in a minute."},
+}
+
+// BoardExamples are the board: full, empty for a key holder, empty for the operator, with a name that tries to be markup.
+var BoardExamples = map[string]BoardPage{
+	"board": {
+		Holder:   "greenhouse",
+		Settings: keySettings("greenhouse"),
+		Groups: Groups([]Card{
+			{
+				Entity: "greenhouse:climate", Reading: "temperature", Label: "Temperature", Value: "21.4", Unit: "°C", At: moment.Add(-30 * time.Second),
+				Points: []Point{{At: moment.Add(-90 * time.Second), Value: 21.1}, {At: moment.Add(-30 * time.Second), Value: 21.4}},
+			},
+			{Entity: "greenhouse:climate", Reading: "humidity", Label: "Humidity", Value: "63", Unit: "%", At: moment.Add(-30 * time.Second)},
+			{Entity: "door", Reading: "door", Label: "Door", Value: "closed", At: moment.Add(-3 * time.Hour)},
+		}, moment),
+	},
+	"board-empty": {Holder: "greenhouse", Settings: keySettings("greenhouse")},
+	"board-empty-operator": {
+		Holder: "Operator", Operator: true,
+		Settings: Settings{Subscribe: []string{"acme/local/+/publish"}, Now: moment},
+	},
+	"board-hostile": {
+		Holder:   `</title><script>alert(1)</script>`,
+		Settings: keySettings(`</script><script>alert(2)</script>`),
+		Groups: Groups([]Card{{
+			Entity: `"><img src=x onerror=alert(3)>`, Reading: `<b>`, Label: `<i>label</i>`, Value: `<u>21</u>`, Unit: `&nbsp;`, At: moment,
+		}}, moment),
+	},
+}
+
+func keySettings(entity string) Settings {
+	return Settings{
+		Subscribe: []string{"acme/local/k1/publish", "acme/local/k1/messages"}, Publish: "acme/local/k1/publish", Entity: entity, Now: moment,
+	}
+}

@@ -1,0 +1,149 @@
+/** The board's script: joins the hub to what the server rendered. */
+import { parse } from "./envelope";
+import { type Heard, randomId, type ToPage } from "./hub/protocol";
+import { Link } from "./link";
+import { shown } from "./shown";
+import { initial, type State } from "./state";
+import { Board } from "./view/board";
+import type { Developer } from "./view/developer";
+import { find, put } from "./view/find";
+import { sendWords } from "./view/sent";
+import { Status } from "./view/status";
+import { Switch } from "./view/switch";
+import { say } from "./words";
+
+interface Settings {
+  readonly subscribe: readonly string[];
+  readonly publish: string;
+  readonly entity: string;
+  readonly now: string;
+}
+
+const settings = JSON.parse(find(document, "#settings").textContent ?? "{}") as Settings;
+const opened = Date.now();
+const ahead = Date.parse(settings.now) - opened; // the server's clock against ours, without what a slow answer took
+const skew = Math.abs(ahead) > 5000 ? ahead : 0;
+const now = () => Date.now() + skew;
+
+const board = new Board(find(document, "[data-groups]"), now);
+const status = new Status();
+const link = new Link(settings, hear);
+
+let state: State = initial(opened);
+let developer: Developer | null = null;
+let missed = 0; // messages the server had to drop
+let troubled = false; // people were told about the trouble that is over now
+let meanwhile: number | null = null; // values that came in right after it
+let upstreamDown = 0; // since when the server's own link is down
+const early: Heard[] = []; // for the developer view, until it is loaded
+const presses = new Map<string, (message: ToPage) => void>();
+
+function hear(message: ToPage): void {
+  switch (message.kind) {
+    case "snapshot":
+      for (const heard of message.heard) take(heard);
+      become(message.state);
+      break;
+    case "heard":
+      take(message.heard);
+      break;
+    case "state":
+      become(message.state);
+      break;
+    case "dropped":
+      missed += message.count;
+      put(find(document, "[data-dropped]"), say.dropped(missed));
+      find(document, "[data-dropped]").hidden = false;
+      break;
+    case "upstream":
+      upstreamDown = message.up ? 0 : message.since;
+      break;
+    case "accepted":
+    case "unsent":
+      presses.get(message.id)?.(message);
+      presses.delete(message.id);
+      break;
+  }
+  refresh();
+}
+
+const seen = new Set<string>(); // what a new snapshot would repeat
+
+function take(heard: Heard): void {
+  const id = `${heard.at} ${heard.topic} ${heard.payload}`;
+  if (seen.has(id)) return;
+  seen.add(id);
+  if (seen.size > 2000) seen.delete(seen.values().next().value ?? "");
+  const envelope = parse(heard.payload);
+  const newer = envelope ? board.hear(envelope, heard.at + skew) : 0;
+  if (meanwhile !== null) meanwhile += newer;
+  if (developer) developer.hear(heard);
+  else if (early.push(heard) > 1000) early.shift();
+}
+
+function become(to: State): void {
+  const back = to.link === "live" && state.link !== "live";
+  state = to;
+  if (!back || !troubled) return;
+  troubled = false;
+  meanwhile = 0;
+  setTimeout(() => {
+    if (meanwhile) status.say(say.back(meanwhile), Date.now());
+    meanwhile = null;
+    refresh();
+  }, 1500);
+}
+
+/** refresh says what is true this second. */
+function refresh(): void {
+  const at = Date.now();
+  let what = shown(state, at, navigator.onLine, opened);
+  if (what.strip === "" && upstreamDown > 0)
+    what = { ...what, strip: say.upstreamDown(upstreamDown, at), known: false };
+  if (what.strip !== "" && state.lastLive > 0) troubled = true;
+  status.show(what, at);
+  board.tick(what.known);
+  put(find(document, "[data-summary]"), board.summary(state.link === "live"));
+  find(document, "[data-empty]").hidden = board.size > 0;
+  find(document, "[data-read]").hidden = board.size === 0;
+  find(document, '[data-step="listening"]').classList.toggle("done", state.link === "live");
+}
+
+/** press sends a message and reports each stage; the hub gives it back when it could not be sent in time. */
+function press(payload: string, stage: (message: ToPage) => void): void {
+  const id = randomId();
+  presses.set(id, stage);
+  link.publish(id, payload);
+}
+
+function testValue(): void {
+  const button = document.querySelector<HTMLButtonElement>("[data-test-value]");
+  if (!button) return;
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const said = find(document, "[data-test-said]");
+    button.disabled = true;
+    put(said, say.sending);
+    press(JSON.stringify({ msg_type: "publish", data: { temperature: 21.4 }, tags: ["test"] }), (message) => {
+      button.disabled = false;
+      put(said, sendWords(message, Date.now()));
+    });
+  });
+}
+
+async function openDeveloper(): Promise<void> {
+  if (developer) return;
+  const { Developer } = await import("./view/developer");
+  developer ??= new Developer(press, () => board.entities());
+  for (const heard of early.splice(0)) developer.hear(heard);
+}
+
+find(document, "[data-read]").addEventListener("click", () => status.speak(board.aloud()));
+status.onTry(() => link.nudge(true));
+new Switch((on) => {
+  if (on) void openDeveloper();
+});
+testValue();
+link.start();
+refresh();
+setInterval(refresh, 1000);

@@ -1,0 +1,51 @@
+/** An envelope as the server delivers it: normalised, with what it added in `context`. */
+import { isObject } from "./reading";
+
+export interface Envelope {
+  readonly type: string;
+  readonly data: unknown;
+  readonly tags: readonly string[];
+  /** Milliseconds; NaN if the sender's time cannot be read. */
+  readonly timestamp: number;
+  readonly source: string;
+  /** The entity whose readings these are; empty when the message is addressed to somebody. */
+  readonly about: string;
+  /** True for what was sent without an envelope. */
+  readonly bare: boolean;
+}
+
+/** parse reads a delivered payload; null if it is not one, which only the developer view shows. */
+export function parse(payload: string): Envelope | null {
+  let json: unknown;
+  try {
+    json = JSON.parse(payload);
+  } catch {
+    return null;
+  }
+  if (!isObject(json)) return null;
+  const context = isObject(json.context) ? json.context : {};
+  return {
+    type: text(json.msg_type),
+    data: json.data,
+    tags: Array.isArray(json.tags) ? json.tags.filter((t): t is string => typeof t === "string") : [],
+    timestamp: Date.parse(text(json.timestamp)),
+    source: text(json.source),
+    about: text(context.about),
+    bare: context.envelope === false,
+  };
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+const earliest = Date.UTC(2015, 0);
+
+/**
+ * when says how old a value is: the sender's time, unless that lies in the future or before any such device was made.
+ * Then its clock is wrong and the hour of arrival is the better truth.
+ */
+export function when(envelope: Envelope, heard: number): number {
+  const t = envelope.timestamp;
+  return t >= earliest && t <= heard ? t : heard;
+}

@@ -1,0 +1,140 @@
+/** The MQTT client behind an interface of our own, so that another one can take its place. */
+import { Message, Client as Paho } from "paho-mqtt";
+import type { Socket } from "../carrier/carrier";
+import { packetID } from "./packet";
+import { randomId } from "./protocol";
+
+export interface Client {
+  onUp: () => void;
+  onDown: (refused: boolean) => void;
+  onMessage: (topic: string, payload: string, retained: boolean) => void;
+  onAccepted: (packet: number) => void;
+  /** open speaks MQTT over a socket and subscribes; it is up when every filter has been granted. */
+  open(socket: Socket, filters: readonly string[]): void;
+  /** publish sends at QoS 1 and gives the packet's number, by which it is accepted later. */
+  publish(topic: string, payload: string): number;
+  close(): void;
+}
+
+const keepAlive = 25; // seconds; shorter than the half minute after which many networks forget a silent connection
+const connectWithin = 10;
+
+/** paho-mqtt asks for a WebSocket by this name (tools/bundle); it gets the socket that is being opened. */
+const seam = globalThis as unknown as { __trellisSocket: (() => Socket) | undefined };
+
+/**
+ * pahoClient wraps paho-mqtt 1.1.0. Every callback is guarded, since an exception in one would end the connection; its
+ * own reconnecting is off, and it is told its MQTT version, or it would answer a refusal with a second try at 3.1.
+ */
+export function pahoClient(address: string): Client {
+  let paho: Paho | null = null;
+  let lastSent = 0;
+  const numbers = new WeakMap<Message, number>();
+
+  const client: Client = {
+    onUp() {},
+    onDown() {},
+    onMessage() {},
+    onAccepted() {},
+
+    open(socket, filters) {
+      const mine = new Paho(address, `page-${randomId()}`);
+      paho = mine;
+      const down = (refused: boolean) => {
+        if (paho !== mine) return;
+        paho = null;
+        guard(() => client.onDown(refused));
+      };
+      mine.onConnectionLost = () => down(false);
+      mine.onMessageArrived = (m) => guard(() => client.onMessage(m.destinationName, textOf(m), m.retained));
+      mine.onMessageDelivered = (m) => guard(() => client.onAccepted(numbers.get(m) ?? 0));
+      watchNumbers(socket, (id) => {
+        lastSent = id;
+      });
+      seam.__trellisSocket = given(socket);
+      mine.connect({
+        timeout: connectWithin,
+        keepAliveInterval: keepAlive,
+        cleanSession: true,
+        mqttVersion: 4,
+        reconnect: false,
+        onSuccess: () =>
+          subscribe(
+            mine,
+            filters,
+            () => guard(() => client.onUp()),
+            () => down(true),
+          ),
+        onFailure: (failure) => down(isRefusal(failure.errorMessage)),
+      });
+      seam.__trellisSocket = undefined;
+    },
+
+    publish(topic, payload) {
+      const message = new Message(payload);
+      message.destinationName = topic;
+      message.qos = 1;
+      paho?.send(message);
+      numbers.set(message, lastSent);
+      return lastSent;
+    },
+
+    close() {
+      const mine = paho;
+      paho = null;
+      if (mine) guard(() => mine.disconnect());
+    },
+  };
+  return client;
+}
+
+/** given makes a constructor, which an arrow function cannot be, that gives the socket there is. */
+function given(socket: Socket): () => Socket {
+  return function give(this: unknown) {
+    return socket;
+  };
+}
+
+/** subscribe asks for all filters; a filter that is not granted means that the key behind this page is another one now. */
+function subscribe(paho: Paho, filters: readonly string[], done: () => void, refused: () => void): void {
+  let open = filters.length;
+  for (const filter of filters) {
+    paho.subscribe(filter, {
+      qos: 0,
+      onSuccess: () => {
+        open--;
+        if (open === 0) done();
+      },
+      onFailure: refused,
+    });
+  }
+  if (open === 0) done();
+}
+
+/** CONNACK 4 and 5 speak of the key; paho gives the number at the end of its sentence only. */
+function isRefusal(sentence: string | undefined): boolean {
+  return /^AMQJS0006E.*code:[45]\b/.test(sentence ?? "");
+}
+
+/** textOf reads a payload; the server only sends UTF-8, but a mistake there must not end the connection here. */
+function textOf(message: Message): string {
+  return new TextDecoder().decode(message.payloadBytes);
+}
+
+/** watchNumbers looks at what goes out, for the numbers of QoS 1 packets: paho keeps them to itself. */
+function watchNumbers(socket: Socket, sent: (id: number) => void): void {
+  const send = socket.send.bind(socket);
+  socket.send = (data) => {
+    const id = packetID(data instanceof Uint8Array ? data : new Uint8Array(data));
+    if (id > 0) sent(id);
+    send(data);
+  };
+}
+
+function guard(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    console.error("trellis hub:", error);
+  }
+}

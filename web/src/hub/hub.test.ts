@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+import { Memory } from "./memory";
+import { Outbox, within } from "./outbox";
+import { packetID } from "./packet";
+import type { Heard, ToPage } from "./protocol";
+
+function heard(data: unknown, at: number, retained = false): Heard {
+  const payload = JSON.stringify({
+    msg_type: "publish",
+    data,
+    timestamp: new Date(at).toISOString(),
+    context: { about: "shed" },
+  });
+  return { topic: "a/b/c/publish", payload, retained, at };
+}
+
+test("memory gives the last message of every reading, each once and in order", () => {
+  const memory = new Memory();
+  memory.add(heard({ door: "open" }, 1));
+  for (let i = 2; i < 1000; i++) memory.add(heard({ temperature: i }, i));
+  const all = memory.snapshot();
+  assert.ok(all.length <= 202);
+  assert.match(all[0]?.payload ?? "", /door/);
+  assert.match(all.at(-1)?.payload ?? "", /999/);
+});
+
+test("memory knows what the server remembers for us after a reconnect", () => {
+  const memory = new Memory();
+  memory.add(heard({ temperature: 1 }, 10));
+  assert.equal(memory.add(heard({ temperature: 1 }, 10, true)), false);
+  assert.equal(memory.add(heard({ temperature: 2 }, 20, true)), true);
+});
+
+function outbox() {
+  const said: ToPage[] = [];
+  return { said, box: new Outbox((m) => said.push(m)) };
+}
+
+test("a press is accepted by its packet", () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const { said, box } = outbox();
+  box.add("p", "{}", () => 7);
+  box.accepted(6, 1);
+  assert.deepEqual(said, []);
+  box.accepted(7, 1);
+  mock.timers.tick(within);
+  assert.deepEqual(said, [{ kind: "accepted", id: "p", at: 1 }]);
+  mock.timers.reset();
+});
+
+test("a press without a connection waits ten seconds, and is never sent after that", () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const { said, box } = outbox();
+  let written = 0;
+  const write = () => ++written;
+  box.add("early", "{}", () => 0);
+  mock.timers.tick(within - 1);
+  box.up(write);
+  assert.equal(written, 1);
+  box.accepted(1, 2);
+  box.add("late", "{}", () => 0);
+  mock.timers.tick(within);
+  box.up(write);
+  assert.equal(written, 1);
+  assert.deepEqual(said.at(-1), { kind: "unsent", id: "late", why: "late", words: "" });
+  mock.timers.reset();
+});
+
+test("a press that was written but not answered is not called lost", () => {
+  const { said, box } = outbox();
+  box.add("p", "{}", () => 3);
+  box.down();
+  assert.deepEqual(said, [{ kind: "unsent", id: "p", why: "unsure", words: "" }]);
+});
+
+test("the server's refusal goes to the press it is about", () => {
+  const { said, box } = outbox();
+  box.add("one", "{}", () => 1);
+  box.add("two", "{}", () => 2);
+  box.refused(2, "Too big.");
+  box.refused(0, "No.");
+  assert.deepEqual(said, [
+    { kind: "unsent", id: "two", why: "refused", words: "Too big." },
+    { kind: "unsent", id: "one", why: "refused", words: "No." },
+  ]);
+});
+
+test("numbers of packets", () => {
+  const publish = (length: number[], flags = 0x32) => new Uint8Array([flags, ...length, 0, 1, 97, 0x12, 0x34, 1, 2]);
+  assert.equal(packetID(publish([7])), 0x1234);
+  assert.equal(packetID(publish([0x87, 0x01])), 0x1234);
+  assert.equal(packetID(publish([7], 0x30)), 0, "QoS 0 has none");
+  assert.equal(packetID(new Uint8Array([0xc0, 0])), 0, "nor has a ping");
+  assert.equal(packetID(new Uint8Array(0)), 0);
+});

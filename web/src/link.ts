@@ -1,0 +1,126 @@
+/** The page's side of the hub: finds or starts the worker, says hello and goodbye, notices when it is gone. */
+import { type HubSettings, randomId, type ToHub, type ToPage, version } from "./hub/protocol";
+
+interface WorkerPort {
+  onmessage: ((event: MessageEvent<ToPage>) => void) | null;
+  postMessage(message: ToHub): void;
+}
+
+interface ScriptPolicy {
+  createScriptURL(url: string): string;
+}
+
+const workerURL = "/hub.js";
+const answerWithin = 4000;
+const askEvery = 15_000;
+
+/** The only script address that this site ever hands to the browser; the content policy allows this one policy. */
+const policy: ScriptPolicy | undefined = (
+  globalThis as unknown as {
+    trustedTypes?: { createPolicy(name: string, rules: ScriptPolicy): ScriptPolicy };
+  }
+).trustedTypes?.createPolicy("trellis", {
+  createScriptURL(url) {
+    if (url !== workerURL) throw new TypeError(`not a script of this site: ${url}`);
+    return url;
+  },
+});
+
+export class Link {
+  private port: WorkerPort | null = null;
+  private readonly page = randomId();
+  private readonly name: string;
+  private asked: ReturnType<typeof setTimeout> | undefined;
+  private letGo: (() => void) | undefined;
+
+  constructor(
+    private readonly settings: HubSettings,
+    private readonly hear: (message: ToPage) => void,
+  ) {
+    // The name holds whose page it is: after signing in with another key there must be another worker.
+    this.name = `trellis ${[settings.publish, ...settings.subscribe].join(" ")}`;
+  }
+
+  start(): void {
+    this.open();
+    this.hello();
+    addEventListener("pagehide", () => this.bye());
+    addEventListener("pageshow", (event) => {
+      if (event.persisted) this.hello();
+    });
+    addEventListener("online", () => this.nudge(true));
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible") this.nudge(true);
+    });
+    setInterval(() => {
+      if (document.visibilityState === "visible") this.nudge(false);
+    }, askEvery);
+  }
+
+  publish(id: string, payload: string): void {
+    this.port?.postMessage({ kind: "publish", id, payload });
+  }
+
+  /** nudge asks whether the worker is still there; a hard one also makes it try at once. */
+  nudge(hard: boolean): void {
+    this.port?.postMessage({ kind: "nudge", hard });
+    this.asked ??= setTimeout(() => {
+      this.asked = undefined;
+      this.open();
+      this.hello();
+    }, answerWithin);
+  }
+
+  private open(): void {
+    if (this.port) this.port.onmessage = null;
+    this.port = startWorker(this.name);
+    this.port.onmessage = ({ data }) => this.take(data);
+  }
+
+  private take(message: ToPage): void {
+    clearTimeout(this.asked); // any word is a sign of life
+    this.asked = undefined;
+    if (message.kind === "gone") {
+      setTimeout(() => {
+        this.open();
+        this.hello();
+      }, 300);
+    } else if (message.kind !== "here") {
+      this.hear(message);
+    }
+  }
+
+  /** hello holds a lock for as long as the page is there, so that the hub notices when a page goes without goodbye. */
+  private hello(): void {
+    this.letGo?.();
+    const say = () =>
+      this.port?.postMessage({ kind: "hello", version, page: this.page, name: this.name, settings: this.settings });
+    const locks = (navigator as Partial<Navigator>).locks;
+    if (!locks) {
+      say();
+      return;
+    }
+    const gone = new Promise<void>((resolve) => {
+      this.letGo = resolve;
+    });
+    void locks
+      .request(`trellis page ${this.page}`, { steal: true }, () => {
+        say();
+        return gone;
+      })
+      .catch(() => {}); // stolen by ourselves, when we say hello again
+  }
+
+  private bye(): void {
+    this.port?.postMessage({ kind: "bye" });
+    this.letGo?.();
+    this.letGo = undefined;
+  }
+}
+
+function startWorker(name: string): WorkerPort {
+  const url = (policy?.createScriptURL(workerURL) ?? workerURL) as string;
+  if (typeof SharedWorker === "undefined") return new Worker(url, { name });
+  const { port } = new SharedWorker(url, { name });
+  return port;
+}

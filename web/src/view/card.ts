@@ -1,0 +1,125 @@
+import { describe, type Reading, type Shown, showNumber } from "../reading";
+import { draw, type Look, Series } from "../series";
+import { age, clock, say, span } from "../words";
+import { find, put } from "./find";
+
+/** Card keeps one value alive in the markup that the server rendered. */
+export class Card {
+  readonly entity: string;
+  readonly reading: string;
+  look: Look = "live";
+  at: number;
+  /** The value as it came; null until a message brought it to this page. */
+  raw: Reading["value"] | null = null;
+
+  private readonly series = new Series();
+  private shown: Shown;
+  private whole = ""; // "64 MB" for what is a part of something
+  private before: { value: string; until: number } | null = null;
+
+  constructor(readonly element: HTMLElement) {
+    this.entity = element.dataset.entity ?? "";
+    this.reading = element.dataset.reading ?? "";
+    this.at = Date.parse(find<HTMLTimeElement>(element, "[data-age]").dateTime) || 0;
+    this.shown = {
+      label: find(element, "[data-label]").textContent ?? "",
+      value: find(element, "[data-value]").textContent ?? "",
+      unit: find(element, "[data-unit]").textContent ?? "",
+    };
+    for (const point of (element.dataset.points ?? "").split(" ")) {
+      const [at, value] = point.split(",").map(Number);
+      if (at && value !== undefined && Number.isFinite(value)) this.series.add(at, value);
+    }
+  }
+
+  /** hear takes a value of a moment; an older one than the card shows only joins the graph. */
+  hear(reading: Reading, at: number): boolean {
+    this.series.add(at, typeof reading.value === "number" ? reading.value : null);
+    if (at < this.at) return false;
+    const shown = describe(reading);
+    if (typeof reading.value !== "number" && this.shown.value !== "" && this.shown.value !== shown.value) {
+      this.before = { value: this.shown.value, until: at };
+    }
+    this.at = at;
+    this.raw = reading.value;
+    this.shown = shown;
+    return true;
+  }
+
+  /** partOf says of what this is a share, such as free memory of all memory. */
+  partOf(whole: number): void {
+    const all = showNumber(whole, "B");
+    const share = typeof this.raw === "number" && whole > 0 ? Math.round((this.raw / whole) * 100) : null;
+    this.whole = share === null ? "" : say.share(String(share), `${all.value} ${all.unit}`);
+  }
+
+  /** render writes value and graph. */
+  render(now: number): void {
+    const { label, value, unit } = this.shown;
+    put(find(this.element, "[data-label]"), label);
+    put(find(this.element, "[data-value]"), typeof this.raw === "string" || !unit ? capitalWord(value) : value);
+    put(find(this.element, "[data-unit]"), unit);
+    this.element.dataset.kind = isWord(value) ? "word" : "number";
+    const note = find(this.element, "[data-note]");
+    put(
+      note,
+      this.whole || (this.before ? say.before(capitalWord(this.before.value), clock(this.before.until, now)) : ""),
+    );
+    note.hidden = note.textContent === "";
+    this.drawGraph();
+    this.tick(now, true);
+  }
+
+  /** tick counts the age on; known is false when our own link is down and nothing can be said about the device. */
+  tick(now: number, known: boolean): void {
+    this.look = known ? this.series.look(this.at, now) : "live";
+    this.element.dataset.look = known ? this.look : "unknown";
+    const time = find<HTMLTimeElement>(this.element, "[data-age]");
+    const ago = age(Math.max(0, now - this.at));
+    const words = this.lookWords(now, known);
+    put(find(this.element, "[data-look-word]"), words);
+    const quiet = known && this.look === "quiet";
+    put(time, quiet ? "" : known && this.look === "old" ? say.cardOld(ago) : ago);
+    const moment = new Date(this.at).toISOString();
+    if (time.dateTime !== moment) time.dateTime = moment;
+  }
+
+  /** sentence says the value for somebody who listens. */
+  sentence(now: number): string {
+    const { label, value, unit } = this.shown;
+    return `${label} ${capitalWord(value)}${unit ? ` ${unit}` : ""}, ${age(Math.max(0, now - this.at))}`;
+  }
+
+  get label(): string {
+    return this.shown.label;
+  }
+
+  private lookWords(now: number, known: boolean): string {
+    if (!known) return say.cardUnknown;
+    if (this.look !== "quiet") return "";
+    return say.cardQuiet(clock(this.at, now), span(this.series.usualGap()));
+  }
+
+  private drawGraph(): void {
+    const graph = find<SVGSVGElement>(this.element, "[data-graph]");
+    const drawing = draw(this.series.points, 160, 40);
+    graph.toggleAttribute("hidden", drawing === null);
+    if (!drawing) return;
+    find<SVGPathElement>(graph, "[data-line]").setAttribute("d", drawing.line);
+    find<SVGPathElement>(graph, "[data-area]").setAttribute("d", drawing.area);
+    find<SVGPathElement>(graph, "[data-end]").setAttribute("d", drawing.end);
+    const values = this.series.points.map((p) => p.value);
+    const scaled = this.shown.unit.endsWith("B") ? "B" : this.shown.unit;
+    const [low, high] = [showNumber(Math.min(...values), scaled), showNumber(Math.max(...values), scaled)];
+    graph.setAttribute("aria-label", say.graph(this.shown.label, low.value, high.value, high.unit, values.length));
+  }
+}
+
+function isWord(value: string): boolean {
+  return !/^[\d.,\u2212+e]+$/.test(value);
+}
+
+/** capitalWord makes one word that a device says, such as "open", look like an answer; longer text stays as it came. */
+function capitalWord(value: string): string {
+  return /^[a-z]+$/.test(value) ? value.charAt(0).toUpperCase() + value.slice(1) : value;
+}

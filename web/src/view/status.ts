@@ -1,0 +1,44 @@
+import type { Shown } from "../shown";
+import { find, put } from "./find";
+
+const saidFor = 6000; // how long "Back…" stays
+
+/** Status writes the state word, the strip and the one status region. It speaks only when something changed for people. */
+export class Status {
+  private readonly link = find(document, "[data-link]");
+  private readonly word = find(document, "[data-link-word]");
+  private readonly strip = find(document, "[data-strip]");
+  private readonly words = find(document, "[data-strip-words]");
+  private readonly spoken = find(document, "[data-status]");
+  private readonly tryNow = find(document, "[data-try]");
+  private readonly again = find(document, "[data-again]");
+  private passing: { words: string; until: number } | null = null;
+  private last = "";
+
+  onTry(call: () => void): void {
+    this.tryNow.addEventListener("click", call);
+  }
+
+  show(shown: Shown, now: number): void {
+    if (this.passing && (now > this.passing.until || shown.strip !== "")) this.passing = null;
+    const words = shown.strip || this.passing?.words || "";
+    this.link.dataset.link = shown.look;
+    put(this.word, shown.word);
+    put(this.words, words);
+    this.strip.hidden = words === "";
+    this.strip.dataset.strip = shown.strip ? shown.look : "passing";
+    this.tryNow.hidden = shown.action !== "try";
+    this.again.hidden = shown.action !== "again";
+    if (words !== this.last && words !== "") this.speak(words);
+    this.last = words;
+  }
+
+  /** say shows words that pass, such as what came in meanwhile. */
+  say(words: string, now: number): void {
+    this.passing = { words, until: now + saidFor };
+  }
+
+  speak(words: string): void {
+    put(this.spoken, words);
+  }
+}

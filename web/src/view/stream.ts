@@ -1,0 +1,140 @@
+import type { Heard } from "../hub/protocol";
+import { keep, matches, most, type Row, rowOf } from "../rows";
+import { say } from "../words";
+import { clone, find, put } from "./find";
+import { openTree } from "./tree";
+
+const timeOf = new Intl.DateTimeFormat("en", {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  fractionalSecondDigits: 3,
+  hour12: false,
+});
+
+/** Stream is the list of messages. While it is paused nothing moves; what comes in waits. */
+export class Stream {
+  private rows: Row[] = [];
+  private waiting: Row[] = [];
+  private fresh: Row[] = [];
+  private paused = false;
+  private overflowed = false;
+  private drawing = false;
+  private readonly made = new Map<Row, HTMLElement>();
+  private readonly list = find(document, "[data-rows]");
+  private readonly search = find<HTMLInputElement>(document, "[data-search]");
+  private readonly pause = find<HTMLButtonElement>(document, "[data-pause]");
+
+  constructor() {
+    this.pause.addEventListener("click", () => this.setPaused(!this.paused));
+    find(document, "[data-clear]").addEventListener("click", () => this.clear());
+    this.search.addEventListener("input", () => this.filter());
+  }
+
+  hear(heard: Heard): void {
+    const row = rowOf(heard);
+    if (this.paused) {
+      this.overflowed ||= this.waiting.length >= most;
+      this.waiting = keep(this.waiting, [row]);
+    } else {
+      this.fresh.push(row);
+    }
+    this.drawSoon();
+  }
+
+  private setPaused(paused: boolean): void {
+    this.paused = paused;
+    this.pause.setAttribute("aria-pressed", String(paused));
+    put(this.pause, paused ? say.resume : say.pause);
+    if (!paused) {
+      this.fresh.push(...this.waiting.splice(0));
+      this.overflowed = false;
+    }
+    this.drawSoon();
+  }
+
+  private clear(): void {
+    this.rows = [];
+    this.fresh = [];
+    this.waiting = [];
+    this.made.clear();
+    this.list.replaceChildren();
+    this.drawSoon();
+  }
+
+  private drawSoon(): void {
+    if (this.drawing) return;
+    this.drawing = true;
+    const draw = () => {
+      this.drawing = false;
+      this.draw();
+    };
+    if (document.hidden) setTimeout(draw, 250);
+    else requestAnimationFrame(draw);
+  }
+
+  private draw(): void {
+    const fresh = this.fresh.splice(0).slice(-most);
+    this.rows = keep(this.rows, fresh);
+    for (const row of fresh) {
+      const element = this.make(row);
+      this.made.set(row, element);
+      element.hidden = !matches(row, this.search.value);
+      this.list.prepend(element);
+    }
+    for (const [row, element] of this.made) {
+      if (this.made.size <= most) break;
+      element.remove();
+      this.made.delete(row);
+    }
+    this.words();
+  }
+
+  private filter(): void {
+    for (const [row, element] of this.made) element.hidden = !matches(row, this.search.value);
+    this.words();
+  }
+
+  private words(): void {
+    const searched = this.search.value.trim() !== "";
+    const found = searched ? this.rows.filter((r) => matches(r, this.search.value)).length : this.rows.length;
+    put(find(document, "[data-count]"), searched ? say.found(found, this.rows.length) : say.messages(found));
+    const empty = find(document, "[data-rows-empty]");
+    empty.hidden = found > 0;
+    put(empty, searched && this.rows.length > 0 ? say.notFound : say.noRows);
+    const waiting = find(document, "[data-waiting]");
+    waiting.hidden = !this.paused;
+    put(waiting, this.overflowed ? say.waitingLost(most) : say.waiting(this.waiting.length));
+  }
+
+  private make(row: Row): HTMLElement {
+    const element = clone("row");
+    const { heard, envelope } = row;
+    const time = find<HTMLTimeElement>(element, "[data-row-time]");
+    time.dateTime = new Date(heard.at).toISOString();
+    put(time, timeOf.format(heard.at));
+    put(find(element, "[data-row-source]"), envelope?.source.split(":").slice(2).join(":") || heard.topic);
+    put(find(element, "[data-row-type]"), envelope?.type || "?");
+    find(element, "[data-row-bare]").hidden = envelope !== null && !envelope.bare;
+    find(element, "[data-row-retained]").hidden = !heard.retained;
+    put(find(element, "[data-row-data]"), envelope ? JSON.stringify(envelope.data) : heard.payload);
+    const details = find<HTMLDetailsElement>(element, "details");
+    details.addEventListener("toggle", () => this.open(element, row), { once: true });
+    return element;
+  }
+
+  private open(element: HTMLElement, row: Row): void {
+    const topic = document.createElement("p");
+    topic.className = "row-topic";
+    topic.textContent = row.heard.topic;
+    find(element, "[data-row-tree]").append(topic, openTree(jsonOf(row.heard.payload)));
+  }
+}
+
+function jsonOf(payload: string): unknown {
+  try {
+    return JSON.parse(payload);
+  } catch {
+    return payload;
+  }
+}

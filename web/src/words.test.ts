@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { age, count, entityWords, say, span } from "./words";
+
+interface Vectors {
+  ages: { seconds: number; words: string }[];
+  entities: { id: string; name: string; place: string }[];
+}
+
+const vectors = JSON.parse(readFileSync("../templates/testdata/words.json", "utf8")) as Vectors;
+
+test("ages are said as the server says them", () => {
+  for (const v of vectors.ages) assert.equal(age(v.seconds * 1000), v.words);
+});
+
+test("entities are named as the server names them", () => {
+  for (const v of vectors.entities) assert.deepEqual(entityWords(v.id), { name: v.name, place: v.place });
+});
+
+test("one and many", () => {
+  assert.equal(count(1, "value", "values"), "1 value");
+  assert.equal(say.dropped(12), "This page could not keep up: 12 messages are not shown.");
+  assert.equal(say.dropped(1), "This page could not keep up: 1 message is not shown.");
+  assert.equal(say.back(14), "Back. 14 values came in meanwhile.");
+});
+
+test("spans", () => {
+  assert.equal(span(300), "1 s");
+  assert.equal(span(5 * 60_000), "5 min");
+  assert.equal(span(3 * 3_600_000), "3 h");
+});
