@@ -33,20 +33,30 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-// BenchmarkIdle measures what one quiet connection keeps: gate and nats together, and the test's own socket.
+// BenchmarkIdle measures what one quiet connection keeps: gate and nats together, and the test's own socket. At QoS 1
+// nats keeps a consumer for it besides.
 func BenchmarkIdle(b *testing.B) {
-	for b.Loop() {
-		const n = 1000
-		h := start(b, unpaced, func(c *Config) { c.Limits.PerKey = 2 * n })
-		before := inUse()
-		for i := range n {
-			d := h.login(shed, func(c *connect) { c.client = fmt.Sprintf("%s#%d", c.client, i) })
-			d.subscribe(1, shed.messagesTopic())
-		}
-		after := inUse()
-		b.ReportMetric(float64(after-before)/n, "B/conn")
-		h.stop()
+	for name, filters := range map[string][]string{"connected": nil, "subscribed": {shed.messagesTopic()}} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				b.ReportMetric(perConnection(b, filters), "B/conn")
+			}
+		})
 	}
+}
+
+func perConnection(b *testing.B, filters []string) float64 {
+	const n = 500
+	h := start(b, func(c *Config) { c.Limits.PerKey = 2 * n })
+	defer h.stop()
+	before := inUse()
+	for i := range n {
+		d := h.login(shed, func(c *connect) { c.client = fmt.Sprintf("%s#%d", c.client, i) })
+		if filters != nil {
+			d.subscribe(1, filters...)
+		}
+	}
+	return float64(inUse()-before) / n
 }
 
 func inUse() uint64 {

@@ -1,6 +1,11 @@
 package broker
 
-import "testing"
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+)
 
 func TestAPublishIsRecordedShownAndDelivered(t *testing.T) {
 	for qos := range byte(3) {
@@ -26,5 +31,22 @@ func TestAPublishIsRecordedShownAndDelivered(t *testing.T) {
 			h.book.hold(t, 1)
 			to.quietNow()
 		})
+	}
+}
+
+// TestOpen goes the whole way with the product's own normaliser.
+func TestOpen(t *testing.T) {
+	keys, book := &ring{ended: map[string]error{}}, newBook()
+	b, err := Open(t.Context(), Config{Dir: t.TempDir(), SyncEvery: time.Second, Keys: keys, Record: book.record})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close(context.Background())
+	if err := b.Publish(t.Context(), shed.publishTopic(), []byte(`{"msg_type":"publish","data":{"on":true},"dest":"house:door"}`), 1); err != nil {
+		t.Fatal(err)
+	}
+	var got struct{ Source, Dest string }
+	if err := json.Unmarshal([]byte(book.hold(t, 1)[0]), &got); err != nil || got.Source != "acme:eu:shed" || got.Dest != "house:door" {
+		t.Errorf("recorded %+v, %v", got, err)
 	}
 }

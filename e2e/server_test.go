@@ -112,14 +112,14 @@ func (p *program) end(t testing.TB, within time.Duration) int {
 // server is one trellis serve, over all its restarts.
 type server struct {
 	t      testing.TB
-	data   string   // its folder
-	listen string   // address of HTTP
-	mqtt   string   // address of MQTT over TCP
-	args   []string // beyond those three
-	url    string   // of the site, no slash at the end
-	ws     string   // ws://…/ws
-	link   string   // the operator's, of the present run
-	issued []string // keys: they must never be printed
+	data   string          // its folder
+	listen string          // address of HTTP
+	mqtt   string          // address of MQTT over TCP
+	args   []string        // beyond those three
+	url    string          // of the site, no slash at the end
+	ws     string          // ws://…/ws
+	link   string          // the operator's, of the present run
+	issued map[string]bool // keys: they must never be printed
 
 	*program
 }
@@ -127,7 +127,7 @@ type server struct {
 // start runs trellis serve on free ports with a folder of its own and waits until it is open.
 func start(t testing.TB, args ...string) *server {
 	t.Helper()
-	s := &server{t: t, data: filepath.Join(t.TempDir(), "data"), listen: "127.0.0.1:0", mqtt: "127.0.0.1:0", args: args}
+	s := &server{t: t, data: filepath.Join(t.TempDir(), "data"), listen: "127.0.0.1:0", mqtt: "127.0.0.1:0", args: args, issued: map[string]bool{}}
 	s.start()
 	t.Cleanup(s.leave)
 	return s
@@ -175,7 +175,7 @@ func (s *server) leave() {
 		}
 	}
 	printed := s.out.String() + s.errs.String()
-	for _, key := range s.issued {
+	for key := range s.issued {
 		if strings.Contains(printed, key) {
 			s.t.Errorf("the server printed a key")
 		}
@@ -221,7 +221,7 @@ func (s *server) addKey(name string, more ...string) key {
 	if err := json.Unmarshal([]byte(out), &k); err != nil || k.Key == "" || k.JTI == "" || k.Sub == "" {
 		s.t.Fatalf("trellis key add %s printed %q: %v", name, out, err)
 	}
-	s.issued = append(s.issued, k.Key)
+	s.issued[k.Key] = true
 	return k
 }
 
@@ -307,6 +307,5 @@ func to(entity string, data string) []byte {
 func (s *server) in(t testing.TB) *server {
 	part := *s
 	part.t = t
-	t.Cleanup(func() { s.issued = append(s.issued, part.issued...) })
 	return &part
 }

@@ -74,7 +74,7 @@ func stream() templ.Component {
 			templ_7745c5c3_Var2 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<section class=\"stream panel\" aria-labelledby=\"stream-head\"><header class=\"panel-head\"><h2 id=\"stream-head\">Messages</h2><p class=\"count\" data-count></p><button class=\"button small quiet\" type=\"button\" data-pause aria-pressed=\"false\">Pause</button> <button class=\"button small quiet\" type=\"button\" data-clear>Clear</button></header><div class=\"stream-search\"><label class=\"unseen\" for=\"search\">Search messages</label> <input id=\"search\" class=\"field\" type=\"search\" placeholder=\"Search topic, source, data\" autocomplete=\"off\" spellcheck=\"false\" data-search></div><p class=\"note\" data-waiting hidden></p><ol class=\"rows\" role=\"log\" aria-live=\"off\" aria-label=\"Messages\" tabindex=\"0\" data-testid=\"stream\" data-rows></ol><p class=\"help\" data-rows-empty>Nothing has come in since this page was opened.</p></section>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<section class=\"stream panel\" aria-labelledby=\"stream-head\"><header class=\"panel-head\"><h2 id=\"stream-head\">Messages</h2><p class=\"count\" data-count></p><button class=\"button small quiet\" type=\"button\" data-pause aria-pressed=\"false\">Pause</button> <button class=\"button small quiet\" type=\"button\" data-clear>Clear</button></header><div class=\"stream-search\"><label class=\"unseen\" for=\"search\">Search messages</label> <input id=\"search\" class=\"field\" type=\"search\" placeholder=\"Search topic, source, data\" autocomplete=\"off\" spellcheck=\"false\" data-search></div><p class=\"note\" data-waiting hidden></p><div class=\"rows\" role=\"log\" aria-live=\"off\" aria-label=\"Messages\" tabindex=\"0\" data-testid=\"stream\" data-rows></div><p class=\"help\" data-rows-empty>Nothing has come in since this page was opened.</p></section>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -104,7 +104,7 @@ func StreamRow() templ.Component {
 			templ_7745c5c3_Var3 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "<li class=\"row\" data-testid=\"row\"><details><summary class=\"row-head\"><time data-row-time></time> <span class=\"row-source\" data-row-source></span> <span class=\"badge\" data-row-type></span> <span class=\"badge warn\" data-row-bare hidden>no envelope</span> <span class=\"badge\" data-row-retained hidden>retained</span> <code class=\"row-data\" data-row-data></code></summary><div class=\"tree\" data-row-tree></div></details></li>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "<div class=\"row\" data-testid=\"row\"><details><summary class=\"row-head\"><time data-row-time></time> <span class=\"row-source\" data-row-source></span> <span class=\"badge\" data-row-type></span> <span class=\"badge warn\" data-row-bare hidden>no envelope</span> <span class=\"badge\" data-row-retained hidden>retained</span> <code class=\"row-data\" data-row-data></code></summary><div class=\"tree\" data-row-tree></div></details></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

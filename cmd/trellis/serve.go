@@ -64,17 +64,17 @@ func (c *serveCommand) Run(ctx context.Context, con console) (err error) {
 	if err := c.check(); err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(con.errs, &slog.HandlerOptions{Level: c.LogLevel}))
-	release, err := lockFolder(c.Data)
-	if err != nil {
-		return err
-	}
-	defer release()
+	log := newLog(con.errs, c.LogLevel)
 	doors, err := c.openPorts()
 	if err != nil {
 		return err
 	}
 	defer doors.close()
+	release, err := lockFolder(c.Data)
+	if err != nil {
+		return err
+	}
+	defer release()
 	state, err := openState(ctx, c.Data, time.Duration(c.Sync), log)
 	if err != nil {
 		return err

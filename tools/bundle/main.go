@@ -54,7 +54,7 @@ func build(root string) error {
 	if err := weigh(page, hub); err != nil {
 		return err
 	}
-	return write(out, append(page.files, hub.files...), names)
+	return write(out, append(page.files, besideWorker(hub.files)...), names)
 }
 
 // pageOptions bundles what pages load. Chunks that come later, such as the developer view, are split off.

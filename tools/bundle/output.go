@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/andybalholm/brotli"
@@ -49,6 +50,25 @@ func manifestOf(b bundled) (map[string]string, error) {
 		names[plain+filepath.Ext(path)] = filepath.Base(path)
 	}
 	return names, nil
+}
+
+// besideWorker gives what belongs to the worker, its source map and the licences it names, hashed names under /static/,
+// since only the worker itself has an address of its own.
+func besideWorker(files []api.OutputFile) []api.OutputFile {
+	worker := slices.IndexFunc(files, func(f api.OutputFile) bool { return filepath.Base(f.Path) == "hub.js" })
+	if worker < 0 {
+		return files
+	}
+	for i, f := range files {
+		if i == worker {
+			continue
+		}
+		plain := filepath.Base(f.Path)
+		hashed := "hub-" + hash(f.Contents) + strings.TrimPrefix(plain, "hub")
+		files[i].Path = filepath.Join(filepath.Dir(f.Path), hashed)
+		files[worker].Contents = bytes.ReplaceAll(files[worker].Contents, []byte(plain), []byte("/static/"+hashed))
+	}
+	return files
 }
 
 // write replaces static/dist by the files, their packed copies, the icons and the manifest.
