@@ -150,9 +150,13 @@ func guests(k key) map[string]struct {
 	}
 }
 
-// tags is an envelope with this many of them.
+// tags is an envelope with this many of them, no two alike.
 func tags(n int) []byte {
-	return fmt.Appendf(nil, `{"msg_type":"publish","data":1,"tags":[%s"t"]}`, strings.Repeat(`"t",`, n-1))
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("%q", fmt.Sprint(i))
+	}
+	return fmt.Appendf(nil, `{"msg_type":"publish","data":1,"tags":[%s]}`, strings.Join(all, ","))
 }
 
 func TestBadPacketsHaveTheirOutcomeAndTheServerServesOn(t *testing.T) {

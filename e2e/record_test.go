@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"testing"
+	"time"
 
 	"trellis/history"
 )
@@ -20,4 +22,17 @@ func recorded(t testing.TB, dir, topic string, limit int) []history.Record {
 		t.Fatalf("read the record: %v", err)
 	}
 	return records
+}
+
+// lastRecorded waits until this payload, to the letter, is the newest of a key on record; a publish is recorded a moment
+// before or after it is delivered. It returns what is there instead if that does not come.
+func (s *server) lastRecorded(k key, payload []byte) (instead []history.Record) {
+	s.t.Helper()
+	for until := time.Now().Add(prompt); time.Now().Before(until); {
+		instead = recorded(s.t, s.data, k.topic("publish"), 1)
+		if len(instead) == 1 && bytes.Equal(instead[0].Payload, payload) {
+			return nil
+		}
+	}
+	return instead
 }

@@ -132,7 +132,7 @@ func (r *reader) readContext(raw json.RawMessage) {
 	}
 	for name, value := range fields {
 		switch name {
-		case "tags", "about", "envelope", "notes": // ours, or read below
+		case "tags", "about", "envelope", "notes", "received": // ours, or read below
 		case "hops":
 			var n int
 			if json.Unmarshal(value, &n) == nil && n > 0 {

@@ -82,6 +82,7 @@ func one(payload []byte, from Origin, known func(string) bool) Message {
 		r.context["about"] = m.About
 	}
 	r.context["hops"] = m.Hops
+	r.context["received"] = stamp(from.Received)
 	if len(r.notes) > 0 {
 		r.context["notes"] = r.notes
 	}

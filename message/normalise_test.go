@@ -214,3 +214,21 @@ func FuzzNormalise(f *testing.F) {
 		}
 	})
 }
+
+func TestDeliveredSaysOfWhenAValueIs(t *testing.T) {
+	for name, tt := range map[string]struct{ stamp, want string }{
+		"the sender's time":           {`"2026-05-01T09:00:00Z"`, "2026-05-01T09:00:00Z"},
+		"none given":                  {`null`, "2026-05-01T12:00:00Z"},
+		"a clock that was never set":  {`"1970-01-01T00:00:07Z"`, "2026-05-01T12:00:00Z"},
+		"a clock that runs ahead":     {`"2031-01-01T00:00:00Z"`, "2026-05-01T12:00:00Z"},
+		"an arrival that was made up": {`"2026-05-01T12:30:00Z","context":{"received":"2040-01-01T00:00:00Z"}`, "2026-05-01T12:00:00Z"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, _ := normalised(t, `{"data":{"temperature":3},"timestamp":`+tt.stamp+`}`)
+			at, readings := Delivered(m.Payload)
+			if at.Format(time.RFC3339) != tt.want || len(readings) != 1 {
+				t.Errorf("of %s with %d readings, want %s", at, len(readings), tt.want)
+			}
+		})
+	}
+}

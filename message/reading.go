@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"encoding/json"
+	"time"
 	"unicode/utf8"
 )
 
@@ -108,11 +109,24 @@ func (w *walker) leaf(name string, value any) {
 	}
 }
 
-// ReadingsOf takes the values out of a delivered envelope, as [Message.Payload] holds it.
-func ReadingsOf(payload []byte) []Reading {
-	var e struct{ Data json.RawMessage }
-	if json.Unmarshal(payload, &e) != nil {
-		return nil
+// earliest is before any such device was made: a clock that says less has never been set.
+var earliest = time.Date(2015, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Delivered takes the values out of a delivered envelope, as [Message.Payload] holds it, and says of when they are: the
+// sender's time, unless that lies after the arrival or before any such device was made. Then its clock is wrong, and the arrival
+// is the better truth. web/src/envelope.ts says the same.
+func Delivered(payload []byte) (at time.Time, readings []Reading) {
+	var e struct {
+		Data      json.RawMessage
+		Timestamp time.Time
+		Context   struct{ Received time.Time }
 	}
-	return Readings(e.Data)
+	if json.Unmarshal(payload, &e) != nil {
+		return time.Time{}, nil
+	}
+	at = e.Timestamp
+	if at.Before(earliest) || at.After(e.Context.Received) {
+		at = e.Context.Received
+	}
+	return at, Readings(e.Data)
 }

@@ -22,10 +22,13 @@ const (
 	floodTime  = time.Minute
 )
 
+// closeFrame is the first byte of one: final, opcode 8.
+const closeFrame = 0x88
+
 var errFlood = errors.New("frames without content")
 
 // wire is the TCP or TLS connection under a WebSocket. It joins a frame's beginning with its rest, so that a frame is
-// one write, bounds every write, and notices frames that bring nothing.
+// one write, bounds every write, notices frames that bring nothing, and says goodbye once.
 type wire struct {
 	net.Conn
 	born    time.Time
@@ -34,10 +37,11 @@ type wire struct {
 	// Times, counted from born, past which nothing is written; 0 means none.
 	asked, sendBy, endBy atomic.Int64
 
-	begun int // bytes held in start; owned by whoever writes, the library lets one at a time
-	start [wireWrite]byte
-	both  [2][]byte
-	parts net.Buffers // here so that writing needs no memory of its own
+	closed bool // a close frame has been written; this and the next are owned by whoever writes, the library lets one at a time
+	begun  int  // bytes held in start
+	start  [wireWrite]byte
+	both   [2][]byte
+	parts  net.Buffers // here so that writing needs no memory of its own
 
 	idle  int           // bytes since the last payload; owned by the reader
 	since time.Duration // when counting them began
@@ -67,6 +71,11 @@ func (w *wire) content(n int) {
 }
 
 func (w *wire) Write(p []byte) (int, error) {
+	if w.begun == 0 && w.closed {
+		// The library answers the other side's answer with a second close frame; browsers take that for a broken
+		// connection and forget the code of the first.
+		return len(p), nil
+	}
 	if w.begun == 0 && len(p) == wireWrite {
 		w.begun = copy(w.start[:], p)
 		return len(p), nil
@@ -75,6 +84,7 @@ func (w *wire) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	if w.begun == 0 {
+		w.closed = len(p) > 0 && p[0] == closeFrame
 		return w.Conn.Write(p)
 	}
 	start := w.start[:w.begun]

@@ -57,17 +57,49 @@ func (s *Server) cards(c echo.Context, g access.Grant) ([]templates.Card, error)
 		if !g.MayReceive(r.Topic) {
 			continue
 		}
-		for _, reading := range message.ReadingsOf(r.Payload) {
+		when, readings := message.Delivered(r.Payload)
+		for _, reading := range readings {
 			if slices.Contains(r.Readings, reading.Name) {
-				at[[2]string{r.About, reading.Name}] = card(r.About, reading, r.Received)
+				at[[2]string{r.About, reading.Name}] = card(r.About, reading, when)
 			}
 		}
+	}
+	if err := s.addPoints(c, g, at); err != nil {
+		return nil, err
 	}
 	cards := slices.Collect(maps.Values(at))
 	slices.SortFunc(cards, func(a, b templates.Card) int {
 		return cmp.Or(cmp.Compare(a.Entity, b.Entity), cmp.Compare(a.Reading, b.Reading))
 	})
 	return cards, nil
+}
+
+// Bounds of the small graphs that are printed: messages looked at for all of them, and points of one.
+const maxRecent, maxPoints = 500, 60
+
+// addPoints puts what came lately into the cards' graphs.
+func (s *Server) addPoints(c echo.Context, g access.Grant, cards map[[2]string]templates.Card) error {
+	recent, err := s.Store.Recent(c.Request().Context(), g.MayReceive, maxRecent)
+	if err != nil {
+		return err
+	}
+	for _, r := range slices.Backward(recent) { // they come newest first
+		if r.About == "" {
+			continue
+		}
+		when, readings := message.Delivered(r.Payload)
+		for _, reading := range readings {
+			card, there := cards[[2]string{r.About, reading.Name}]
+			number, isNumber := reading.Value.(float64)
+			if !there || !isNumber {
+				continue
+			}
+			card.Points = append(card.Points, templates.Point{At: when, Value: number})
+			card.Points = card.Points[max(0, len(card.Points)-maxPoints):]
+			cards[[2]string{r.About, reading.Name}] = card
+		}
+	}
+	return nil
 }
 
 func card(entity string, r message.Reading, at time.Time) templates.Card {

@@ -35,6 +35,7 @@ type Store interface {
 	scs.Store
 	TakeCode(ctx context.Context, hash [32]byte) (bool, error)
 	Latest(ctx context.Context) ([]history.Record, error)
+	Recent(ctx context.Context, wanted func(topic string) bool, limit int) ([]history.Record, error)
 }
 
 // Pages runs the MQTT sessions of our own pages; *mqttproxy.Hub is one.

@@ -140,7 +140,7 @@ func TestEveryAnswerCarriesThePolicy(t *testing.T) {
 	for _, path := range []string{"/", "/enter", "/nowhere", "/api/claims", "/static/nothing.js", "/healthz"} {
 		answer, _ := send(t, s.browser(t), "GET", s.URL+path, nil)
 		policy := answer.Header.Get("Content-Security-Policy")
-		if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || answer.Header.Get("Referrer-Policy") != "no-referrer" {
+		if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || answer.Header.Get("Referrer-Policy") != "same-origin" {
 			t.Errorf("%s: policy %q", path, policy)
 		}
 	}

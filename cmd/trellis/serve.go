@@ -202,7 +202,7 @@ func baseURL(public string, at net.Addr) string {
 		return u.Scheme + "://" + u.Host
 	}
 	host := "localhost"
-	if a, ok := at.(*net.TCPAddr); ok && !a.IP.IsUnspecified() && !a.IP.IsLoopback() {
+	if a, ok := at.(*net.TCPAddr); ok && len(a.IP) > 0 && !a.IP.IsUnspecified() && !a.IP.IsLoopback() {
 		host = a.IP.String()
 	} else if ok && a.IP.IsLoopback() && a.IP.To4() != nil {
 		host = a.IP.String()

@@ -81,7 +81,7 @@ test("what devices write is shown as text, live and printed by the server", asyn
 test("a page of another site can do nothing with a visitor's session", async () => {
   const who = await visitor(browser);
   const page = await who.page();
-  await enter(page, (await server.trellis("link")).match(/http\S+/)[0]);
+  await enter(page, await server.newLink());
   const evil = await who.page();
   // The same machine under another name is another site to a browser, and needs no network.
   const other = server.url.replace("127.0.0.1", "localhost");

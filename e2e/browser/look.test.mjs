@@ -44,7 +44,7 @@ for (const colorScheme of ["light", "dark"]) {
       await inspect(page, "the enter page");
       await page.goto(`${server.url}/no-such-page`);
       await inspect(page, "an error page");
-      await enter(page, (await server.trellis("link")).match(/http\S+/)[0]);
+      await enter(page, await server.newLink());
       await live(page);
       await page.getByTestId("card").first().waitFor();
       await inspect(page, "the board");
@@ -63,7 +63,7 @@ test("pages fit a screen of 360 px", async () => {
   const page = await who.page();
   await page.goto(server.url);
   assert.ok((await wide(page)) <= 0, "the sign-in page");
-  await enter(page, (await server.trellis("link")).match(/http\S+/)[0]);
+  await enter(page, await server.newLink());
   await page.getByTestId("card").first().waitFor();
   assert.ok((await wide(page)) <= 0, "the board");
   who.calm();

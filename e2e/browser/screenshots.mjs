@@ -10,7 +10,6 @@ const growing = 30_000; // so long the demo runs before the pictures: graphs nee
 mkdirSync(folder, { recursive: true });
 const browser = await launch();
 const server = await Server.start("--demo");
-const link = async () => (await server.trellis("link")).match(/http\S+/)[0];
 
 async function picture(name, colorScheme, viewport, prepare) {
   const who = await visitor(browser, { colorScheme, viewport, deviceScaleFactor: 2, reducedMotion: "reduce" });
@@ -22,7 +21,7 @@ async function picture(name, colorScheme, viewport, prepare) {
 }
 
 async function board(page) {
-  await enter(page, await link());
+  await enter(page, await server.newLink());
   await live(page);
   await page.locator("[data-graph] path[d]").first().waitFor({ state: "attached", timeout: 60_000 });
 }

@@ -55,7 +55,7 @@ test("a key that is withdrawn while its page is open stops the page, which says 
   await page.getByTestId("link").filter({ hasText: "Stopped" }).waitFor();
   await page.reload();
   await page.getByLabel("Paste your access key").waitFor();
-  who.calm();
+  who.calm(/status of 403/); // of the sign-in page, which says that the key was withdrawn
   await who.close();
 });
 

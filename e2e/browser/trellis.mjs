@@ -101,6 +101,11 @@ export class Server {
     return stdout;
   }
 
+  /** newLink makes another one-time link for the operator. */
+  async newLink() {
+    return (await this.trellis("link", "--listen", this.listen)).match(/http\S+/)[0];
+  }
+
   /** key makes an access key, with the topics that follow from it. */
   async key(name) {
     const k = JSON.parse(await this.trellis("key", "add", name, "--json"));

@@ -7,6 +7,8 @@ export interface Envelope {
   readonly tags: readonly string[];
   /** Milliseconds; NaN if the sender's time cannot be read. */
   readonly timestamp: number;
+  /** When it reached the server; NaN if it was never there. */
+  readonly received: number;
   readonly source: string;
   /** The entity whose readings these are; empty when the message is addressed to somebody. */
   readonly about: string;
@@ -29,6 +31,7 @@ export function parse(payload: string): Envelope | null {
     data: json.data,
     tags: Array.isArray(json.tags) ? json.tags.filter((t): t is string => typeof t === "string") : [],
     timestamp: Date.parse(text(json.timestamp)),
+    received: Date.parse(text(context.received)),
     source: text(json.source),
     about: text(context.about),
     bare: context.envelope === false,
@@ -42,10 +45,11 @@ function text(value: unknown): string {
 const earliest = Date.UTC(2015, 0);
 
 /**
- * when says how old a value is: the sender's time, unless that lies in the future or before any such device was made.
- * Then its clock is wrong and the hour of arrival is the better truth.
+ * when says of when a value is: the sender's time, unless that lies after the arrival or before any such device was made.
+ * Then its clock is wrong and the arrival is the better truth. Go's message.Delivered says the same.
  */
 export function when(envelope: Envelope, heard: number): number {
   const t = envelope.timestamp;
-  return t >= earliest && t <= heard ? t : heard;
+  const arrived = Number.isNaN(envelope.received) ? heard : envelope.received;
+  return t >= earliest && t <= arrived ? t : arrived;
 }
