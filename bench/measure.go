@@ -239,7 +239,7 @@ func idleDevices(p peer, o options) ([]float64, error) {
 		for n := from; n < to; n++ {
 			c, err := p.device(n)
 			if err != nil {
-				return err
+				return fmt.Errorf("open device %d: %w", n, err)
 			}
 			open = append(open, c)
 		}

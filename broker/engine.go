@@ -80,6 +80,9 @@ func natsOptions(dir string, syncEvery time.Duration, l Limits) *server.Options 
 		JetStreamMaxMemory: l.MaxMemory,
 		SyncAlways:         syncEvery == 0,
 		SyncInterval:       syncEvery,
+		// Each subscription of a device at QoS 1 or 2 is a consumer. nats allows 1,000 by itself; ours are bounded by
+		// Connections and Filters.
+		JetStreamLimits: server.JSLimitOpts{DefaultMaxConsumers: -1},
 
 		MaxPayload: int32(max(1<<20, 4*l.MaxPacket)),
 		MaxPending: int64(max(32<<20, 2*l.InFlight*l.MaxPacket)),

@@ -120,6 +120,21 @@ func TestStrangersCannotMakeTheServerRemember(t *testing.T) {
 	}
 }
 
+func TestMoreThanAThousandDevicesMayListen(t *testing.T) {
+	s := start(t)
+	const perKey, keys = 60, 9
+	for n := range keys {
+		k := s.addKey(fmt.Sprintf("device-%d", n))
+		for program := range perKey {
+			if err := s.device(k, fmt.Sprintf("#%d", program)).Subscribe(1, k.topic("messages"), k.topic("publish")); err != nil {
+				t.Fatalf("after %d subscriptions at QoS 1: %v", 2*(n*perKey+program), err)
+			}
+		}
+	}
+	last := s.device(s.addKey("last"), "")
+	must(t, last.Ping())
+}
+
 // loopbackPorts are the TCP ports that a process listens on, besides those it was told to.
 func loopbackPorts(t *testing.T, pid int, known ...string) (ports []int) {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -190,6 +191,33 @@ func TestSweepKeepsTheNewestAndTheLatest(t *testing.T) {
 	}
 	if n := count(t, s, "messages WHERE uid = 'door'"); n != 0 {
 		t.Error("a message that is nobody's latest any more was kept")
+	}
+}
+
+func TestSweepKeepsTheFileSmall(t *testing.T) {
+	s := openStore(t, t.TempDir(), Config{KeepBytes: 1 << 20})
+	mustAppend(t, s, publish("door", "acme/local/DOOR/publish", `{"open":true}`))
+	wide := `{"t":1,"text":"` + strings.Repeat("x", 4000) + `"}`
+	for i := range 1000 {
+		mustAppend(t, s, publish(fmt.Sprint("wide", i), "acme/local/A/publish", wide))
+	}
+	if used, err := s.used(context.Background()); err != nil || used < 4<<20 {
+		t.Fatalf("%d bytes, %v: too little to be swept", used, err)
+	}
+	if err := s.sweep(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	used, err := s.used(context.Background())
+	if err != nil || used > 1<<20 {
+		t.Errorf("%d bytes are left, %v", used, err)
+	}
+	if n := count(t, s, "messages WHERE uid = 'door' OR uid = 'wide999'"); n != 2 {
+		t.Error("the newest message of a reading was removed")
+	}
+	// What may not be removed must not make the sweep go round for ever.
+	s.keepBytes = 1
+	if err := s.sweep(context.Background()); err != nil {
+		t.Fatal(err)
 	}
 }
 

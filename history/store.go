@@ -19,6 +19,7 @@ import (
 type Config struct {
 	Sync         time.Duration // how long what was recorded may be unsafe against a power cut; 0 means not at all
 	KeepMessages int           // how many of the newest messages are kept; 0 means 1,000,000
+	KeepBytes    int64         // how much the file may hold before the oldest messages go; 0 means 2 GiB
 	Log          *slog.Logger  // nil discards
 }
 
@@ -27,14 +28,16 @@ const (
 	busyFor         = 10 * time.Second // how long one process waits for another that is writing
 	readers         = 4
 	defaultMessages = 1_000_000
+	defaultBytes    = 2 << 30
 )
 
 // Store is the open file. All its methods may be called at once.
 type Store struct {
-	keep  int
-	sync  time.Duration
-	log   *slog.Logger
-	clock func() time.Time
+	keep      int
+	keepBytes int64
+	sync      time.Duration
+	log       *slog.Logger
+	clock     func() time.Time
 
 	write *sql.DB // one connection: SQLite has one writer, and waiting in Go is fair
 	read  *sql.DB
@@ -47,9 +50,12 @@ type Store struct {
 
 // Open opens the file in the folder dir, makes both if they are not there, and brings an older file up to date.
 func Open(ctx context.Context, dir string, cfg Config) (*Store, error) {
-	s := &Store{keep: cfg.KeepMessages, sync: cfg.Sync, log: cfg.Log, clock: time.Now}
+	s := &Store{keep: cfg.KeepMessages, keepBytes: cfg.KeepBytes, sync: cfg.Sync, log: cfg.Log, clock: time.Now}
 	if s.keep <= 0 {
 		s.keep = defaultMessages
+	}
+	if s.keepBytes <= 0 {
+		s.keepBytes = defaultBytes
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -54,28 +54,52 @@ func (s *Store) sweep(ctx context.Context) error {
 	return nil
 }
 
+// sweepMessages removes the oldest beyond the number to keep, then beyond the bytes.
 func (s *Store) sweepMessages(ctx context.Context) error {
 	// Ids have no gaps but those a sweep made, so counting back from the newest needs no counting.
 	var newest sql.NullInt64
 	if err := s.read.QueryRowContext(ctx, `SELECT max(id) FROM messages`).Scan(&newest); err != nil {
 		return err
 	}
-	last, from := newest.Int64-int64(s.keep), int64(0)
-	for from < last {
-		// The reader finds the next stretch, so that walking over what stays does not hold the writer.
-		var to sql.NullInt64
-		err := s.read.QueryRowContext(ctx, `SELECT max(id) FROM (SELECT id FROM messages WHERE id > ? AND id <= ?
-			AND NOT EXISTS (SELECT 1 FROM latest WHERE message = messages.id) ORDER BY id LIMIT ?)`, from, last, sweepRows).Scan(&to)
-		if err != nil || !to.Valid {
+	from := int64(0)
+	for last := newest.Int64 - int64(s.keep); from < last; {
+		to, err := s.removeStretch(ctx, from, last)
+		if err != nil || to == 0 {
 			return err
 		}
-		if _, err := s.write.ExecContext(ctx, `DELETE FROM messages WHERE id > ? AND id <= ?
-			AND NOT EXISTS (SELECT 1 FROM latest WHERE message = messages.id)`, from, to.Int64); err != nil {
-			return err
-		}
-		from = to.Int64
+		from = to
 	}
-	return nil
+	for {
+		used, err := s.used(ctx)
+		if err != nil || used <= s.keepBytes {
+			return err
+		}
+		if from, err = s.removeStretch(ctx, from, newest.Int64); err != nil || from == 0 {
+			return err
+		}
+	}
+}
+
+// removeStretch removes a few messages between two ids and says how far it came; 0 means that nothing was there to remove.
+func (s *Store) removeStretch(ctx context.Context, from, last int64) (int64, error) {
+	// The reader finds the stretch, so that walking over what stays does not hold the writer.
+	var to sql.NullInt64
+	err := s.read.QueryRowContext(ctx, `SELECT max(id) FROM (SELECT id FROM messages WHERE id > ? AND id <= ?
+		AND NOT EXISTS (SELECT 1 FROM latest WHERE message = messages.id) ORDER BY id LIMIT ?)`, from, last, sweepRows).Scan(&to)
+	if err != nil || !to.Valid {
+		return 0, err
+	}
+	_, err = s.write.ExecContext(ctx, `DELETE FROM messages WHERE id > ? AND id <= ?
+		AND NOT EXISTS (SELECT 1 FROM latest WHERE message = messages.id)`, from, to.Int64)
+	return to.Int64, err
+}
+
+// used is how much of the file holds something. Pages of removed messages are used again, the file itself does not shrink.
+func (s *Store) used(ctx context.Context) (int64, error) {
+	var pages, free, size int64
+	err := s.read.QueryRowContext(ctx, `SELECT page_count, freelist_count, page_size
+		FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()`).Scan(&pages, &free, &size)
+	return (pages - free) * size, err
 }
 
 // makeSafe syncs the write-ahead log by folding it into the file, without waiting for readers.

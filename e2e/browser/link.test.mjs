@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { launch, Server, watch } from "./trellis.mjs";
-import { compose, live, shows, signIn, visitor } from "./visit.mjs";
+import { compose, developer, live, shows, signIn, visitor } from "./visit.mjs";
 
 let browser, server;
 before(async () => {
@@ -44,6 +44,8 @@ test("what cannot be sent stays in the form", async () => {
   const page = await who.page();
   await signIn(page, server.url, (await server.key("writer")).key);
   await live(page);
+  await developer(page);
+  await page.locator("[data-field]").first().waitFor();
   await server.down();
   try {
     await compose(page, { entity: "shed", tags: "kept", fields: { temperature: 19.5 } });
