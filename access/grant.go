@@ -16,6 +16,7 @@ type Grant struct {
 	Subject   Subject   // Entity is empty for an operator
 	KeyID     string    // the key's `jti`; empty for an operator
 	Print     string    // tells one key from the next of the same id; no secret
+	SignIn    string    // tells one sign-in of a browser from another; no secret; empty for who shows the key itself
 	Subscribe []string  // topic filters that may be heard
 	Publish   []string  // topics, whole, that may be written
 	Until     time.Time // zero means no end

@@ -50,7 +50,7 @@ func (k *Keys) Watch(ctx context.Context) error {
 func (k *Keys) tellEnded(anew bool) {
 	ended, tell := k.takeEnded(anew)
 	for _, jti := range ended {
-		k.log.Info("key has ended", "jti", jti)
+		k.log.Info("sessions of a key end: it was revoked, renewed or has expired", "jti", jti)
 		for _, end := range tell {
 			end(jti)
 		}

@@ -90,7 +90,7 @@ func (m measure) start(ours bool, o options) (peer, error) {
 // Sizes of the fan-out. Several publishers, because one connection may send 100 messages a second here.
 const (
 	senders   = 20
-	window    = 64                     // messages that have not reached every page yet
+	window    = 256                    // messages that have not reached every page yet
 	stuck     = 3 * time.Second        // without any delivery: the rest was dropped
 	gentle    = 50                     // messages for the latency
 	gentleGap = 100 * time.Millisecond // between them

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -111,8 +112,8 @@ func (r *reader) time(raw json.RawMessage) {
 	var s string
 	if json.Unmarshal(raw, &s) == nil {
 		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00"} {
-			if t, err := time.Parse(layout, s); err == nil && t.Year() > 0 && t.Year() < 10000 {
-				r.when = t
+			if t, err := time.Parse(layout, s); err == nil && t.UTC().Year() > 0 && t.UTC().Year() < 10000 {
+				r.when = t.UTC()
 				return
 			}
 		}
@@ -131,7 +132,7 @@ func (r *reader) readContext(raw json.RawMessage) {
 		return
 	}
 	for name, value := range fields {
-		switch name {
+		switch strings.ToLower(name) { // in any writing: some readers do not look at it
 		case "tags", "about", "envelope", "notes", "received": // ours, or read below
 		case "hops":
 			var n int

@@ -221,6 +221,8 @@ func TestDeliveredSaysOfWhenAValueIs(t *testing.T) {
 		"none given":                  {`null`, "2026-05-01T12:00:00Z"},
 		"a clock that was never set":  {`"1970-01-01T00:00:07Z"`, "2026-05-01T12:00:00Z"},
 		"a clock that runs ahead":     {`"2031-01-01T00:00:00Z"`, "2026-05-01T12:00:00Z"},
+		"a year beyond all":           {`"9999-12-31T23:59:59-23:59"`, "2026-05-01T12:00:00Z"},
+		"an arrival in other letters": {`null,"context":{"Received":5,"ABOUT":"x"}`, "2026-05-01T12:00:00Z"},
 		"an arrival that was made up": {`"2026-05-01T12:30:00Z","context":{"received":"2040-01-01T00:00:00Z"}`, "2026-05-01T12:00:00Z"},
 	} {
 		t.Run(name, func(t *testing.T) {

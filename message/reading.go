@@ -26,6 +26,7 @@ type Reading struct {
 // web/src/reading.ts does the same; both are held to testdata/readings.json.
 func Readings(data json.RawMessage) []Reading {
 	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber() // a number that no float holds must not end the reading of the rest
 	tok, err := dec.Token()
 	if err != nil {
 		return nil
@@ -93,6 +94,13 @@ func (w *walker) skip() bool {
 }
 
 func (w *walker) leaf(name string, value any) {
+	if digits, ok := value.(json.Number); ok {
+		number, err := digits.Float64()
+		if err != nil {
+			return // 1e400
+		}
+		value = number
+	}
 	if value == nil || name == "" || len(name) > maxNameLen || !utf8.ValidString(name) {
 		return
 	}

@@ -17,7 +17,12 @@ type Config struct {
 	Log    *slog.Logger     // nil discards
 	Now    func() time.Time // the wall clock, by which Grants end; nil means time.Now
 
+	// Good is asked once more when a session has entered: its key may have ended on the way in, when EndKey could not
+	// find it yet. nil means that it has not.
+	Good func(access.Grant) bool
+
 	MaxSessions  int           // 0 means 20,000
+	MaxPerKey    int           // of them with the same key; 0 means 256
 	MaxPacket    int           // largest packet a page may send, without its fixed header; 0 means 128 KiB
 	MaxConnect   int           // the same for CONNECT; 0 means 8 KiB
 	ConnectIn    time.Duration // time from the opening to a whole CONNECT; 0 means 5 s
@@ -48,6 +53,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	orInt(&c.MaxSessions, 20_000)
+	orInt(&c.MaxPerKey, 256)
 	orInt(&c.MaxPacket, 128<<10)
 	orInt(&c.MaxConnect, 8<<10)
 	orTime(&c.ConnectIn, 5*time.Second)
@@ -84,7 +90,7 @@ type Hub struct {
 	kept     *kept
 	readers  *readers
 	sessions map[*session]struct{}
-	ended    map[string]time.Duration // keys that ended a moment ago: a session may be on its way in
+	perKey   map[string]int // how many of them each key has
 	link     State
 	started  bool
 	closed   bool
@@ -103,7 +109,7 @@ func NewHub(config Config) *Hub {
 		kept:     newKept(),
 		readers:  newReaders(),
 		sessions: map[*session]struct{}{},
-		ended:    map[string]time.Duration{},
+		perKey:   map[string]int{},
 	}
 }
 
@@ -164,17 +170,22 @@ func (h *Hub) Close(ctx context.Context) error {
 	}
 }
 
-// EndKey ends every session of the key with this id, and those that are just about to begin.
+// EndKey ends every session of the key with this id.
 func (h *Hub) EndKey(jti string) {
-	if jti == "" {
-		return
-	}
+	h.endAll(Refused, func(g access.Grant) bool { return jti != "" && g.KeyID == jti })
+}
+
+// EndSignIn ends every session of one sign-in of a browser.
+func (h *Hub) EndSignIn(id string) {
+	h.endAll(SignedOut, func(g access.Grant) bool { return id != "" && g.SignIn == id })
+}
+
+func (h *Hub) endAll(reason Reason, of func(access.Grant) bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.ended[jti] = h.clock()
 	for s := range h.sessions {
-		if s.grant.KeyID == jti {
-			s.end(Refused)
+		if of(s.grant) {
+			s.end(reason)
 		}
 	}
 }
@@ -226,16 +237,18 @@ func (h *Hub) deliver(m Message) {
 func (h *Hub) enter(s *session) (Reason, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	_, ended := h.ended[s.grant.KeyID]
 	switch {
 	case h.closed:
 		return Restart, false
-	case ended || s.grant.Ended(h.config.Now()):
+	case s.grant.Ended(h.config.Now()):
 		return Refused, false
-	case len(h.sessions) >= h.config.MaxSessions:
+	case len(h.sessions) >= h.config.MaxSessions || h.perKey[s.grant.KeyID] >= h.config.MaxPerKey:
 		return Limit, false
 	}
 	h.sessions[s] = struct{}{}
+	if s.grant.KeyID != "" {
+		h.perKey[s.grant.KeyID]++
+	}
 	h.active.Add(1)
 	return 0, true
 }
@@ -245,6 +258,9 @@ func (h *Hub) leave(s *session) {
 	defer h.mu.Unlock()
 	h.readers.removeAll(s)
 	delete(h.sessions, s)
+	if h.perKey[s.grant.KeyID]--; h.perKey[s.grant.KeyID] <= 0 {
+		delete(h.perKey, s.grant.KeyID)
+	}
 	h.active.Done()
 }
 
@@ -319,6 +335,9 @@ func (h *Hub) Serve(ctx context.Context, carrier Carrier, g access.Grant) Reason
 		return reason
 	}
 	defer h.leave(s)
+	if h.config.Good != nil && !h.config.Good(g) {
+		s.end(Refused)
+	}
 	defer context.AfterFunc(ctx, func() { s.end(causeOf(ctx)) })()
 	s.end(s.listen(ctx))
 	s.workers.Wait()

@@ -127,15 +127,15 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 		"nothing without parts":     {func(put func(string, int, ...string)) { put("a", 1) }, 0},
 		"one for all its parts":     {func(put func(string, int, ...string)) { put("a", 1, "x", "y", "x") }, 1},
 		"parts told again":          {func(put func(string, int, ...string)) { put("a", 1, "x", "y"); put("a", 1, "x"); put("a", 1, "y") }, 2},
-		"64 parts of a topic":       {func(put func(string, int, ...string)) { each(names(100), func(p string) { put("a", 1, p) }) }, 64},
-		"more parts at once":        {func(put func(string, int, ...string)) { put("a", 1, "x"); put("a", 1, names(100)...) }, 1},
+		"256 parts of a topic":      {func(put func(string, int, ...string)) { each(names(300), func(p string) { put("a", 1, p) }) }, 256},
+		"more parts at once":        {func(put func(string, int, ...string)) { put("a", 1, "x"); put("a", 1, names(300)...) }, 1},
 		"256 KiB of a topic":        {func(put func(string, int, ...string)) { each(names(8), func(p string) { put("a", 60<<10, p) }) }, 4},
 		"one that is too big":       {func(put func(string, int, ...string)) { put("a", 300<<10, "x") }, 0},
 		"10,000 topics, not 10,001": {func(put func(string, int, ...string)) { each(names(10_001), func(p string) { put(p, 1, "x") }) }, 10_000},
 		"another topic is not touched": {func(put func(string, int, ...string)) {
 			put("b", 1, "x")
-			each(names(99), func(p string) { put("a", 1, p) })
-		}, 65},
+			each(names(300), func(p string) { put("a", 1, p) })
+		}, 257},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k, seq := newKept(), uint64(0)

@@ -8,7 +8,7 @@ import (
 
 // Bounds of what is kept for those who join later.
 const (
-	keptParts  = 64        // per topic
+	keptParts  = 256       // per topic, as history keeps
 	keptBytes  = 256 << 10 // per topic
 	keptTopics = 10_000
 )

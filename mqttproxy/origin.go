@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// sameOrigin says whether a browser's request comes from a page of this very server: same scheme, host and port, or
-// exactly one of the public origins. A request without an Origin does not come from a page and is refused as well: a
-// cookie alone proves nothing about who sent it along.
-func sameOrigin(r *http.Request, public []string) bool {
+// SameOrigin says whether a browser's request comes from a page of this very server: same scheme, host and port, or
+// exactly one of the public origins. Where a public one is https only those count: a proxy has taken the https off, and
+// what comes by plain http is not from our pages. A request without an Origin does not come from a page and is refused
+// as well: a cookie alone proves nothing about who sent it along.
+func SameOrigin(r *http.Request, public []string) bool {
 	origins := r.Header.Values("Origin")
 	if len(origins) != 1 {
 		return false
@@ -18,19 +19,22 @@ func sameOrigin(r *http.Request, public []string) bool {
 	if !ok {
 		return false
 	}
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	if own, ok := plainOrigin(scheme + "://" + r.Host); ok && own == origin {
-		return true
-	}
+	onlyPublic := false
 	for _, address := range public {
 		if own, ok := plainOrigin(strings.TrimSuffix(address, "/")); ok && own == origin {
 			return true
 		}
+		onlyPublic = onlyPublic || strings.HasPrefix(address, "https:")
 	}
-	return false
+	if onlyPublic {
+		return false
+	}
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	own, ok := plainOrigin(scheme + "://" + r.Host)
+	return ok && own == origin
 }
 
 // plainOrigin writes an origin in one way: lower case, without the port that its scheme implies. Anything that is not

@@ -8,16 +8,17 @@ type Reason int
 
 // The reasons of our own, the same on every carrier.
 const (
-	Done     Reason = 4000 // the page said DISCONNECT
-	Moved    Reason = 4001 // another carrier took over
-	Refused  Reason = 4003 // the key was withdrawn, or its time is over
-	Gone     Reason = 4004 // the session named is not known here
-	Taken    Reason = 4005 // the same id is used elsewhere
-	Behind   Reason = 4008 // the page does not read fast enough
-	Limit    Reason = 4009 // too many
-	Restart  Reason = 4012 // this server stops or restarts
-	Upstream Reason = 4013 // the broker cannot be reached from here
-	Silent   Reason = 4014 // nothing was heard in the time agreed
+	Done      Reason = 4000 // the page said DISCONNECT
+	Moved     Reason = 4001 // another carrier took over
+	Refused   Reason = 4003 // the key was withdrawn, or its time is over
+	Gone      Reason = 4004 // the session named is not known here
+	Taken     Reason = 4005 // the same id is used elsewhere
+	Behind    Reason = 4008 // the page does not read fast enough
+	Limit     Reason = 4009 // too many
+	SignedOut Reason = 4010 // the browser signed out, or in as somebody else
+	Restart   Reason = 4012 // this server stops or restarts
+	Upstream  Reason = 4013 // the broker cannot be reached from here
+	Silent    Reason = 4014 // nothing was heard in the time agreed
 )
 
 // The reasons that WebSocket has a number for.
@@ -38,6 +39,7 @@ var reasons = map[Reason]struct{ name, words string }{
 	Taken:      {"taken", "Something else is using the same access key."},
 	Behind:     {"behind", "We fell behind; some messages are only in the history."},
 	Limit:      {"limit", "This page is very busy."},
+	SignedOut:  {"signed out", "You signed out in another tab."},
 	Restart:    {"restart", "Updating, back in a moment."},
 	Upstream:   {"upstream", "Our link to the broker is down. Your connection is fine."},
 	Silent:     {"silent", "We have not heard from this page for a while."},

@@ -66,7 +66,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Socket, error) 
 	if o.MaxMessage == 0 {
 		o.MaxMessage = 128<<10 + 64
 	}
-	if !o.AnyOrigin && !sameOrigin(r, o.Origins) {
+	if !o.AnyOrigin && !SameOrigin(r, o.Origins) {
 		http.Error(w, "This address may only be used by this server's own pages.", http.StatusForbidden)
 		return nil, fmt.Errorf("accept WebSocket: %w", ErrOrigin)
 	}
@@ -77,7 +77,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Socket, error) 
 	thin := &slim{ResponseWriter: w}
 	conn, err := websocket.Accept(thin, r, &websocket.AcceptOptions{
 		Subprotocols:       o.Subprotocols,
-		InsecureSkipVerify: true, // sameOrigin has looked, and it compares the scheme as well
+		InsecureSkipVerify: true, // SameOrigin has looked, and it compares the scheme as well
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	if err != nil {

@@ -8,7 +8,8 @@ import (
 // Source is the one interface upward: where messages come from and go to. The broker inside makes it true, or a session
 // with another broker.
 type Source interface {
-	// Subscribe has every message handed to deliver, in order; deliver does not block. After stop returns it is not called again.
+	// Subscribe has every message handed to deliver, those of one sender and one quality of service in order; deliver does
+	// not block. It may still be called once or twice while stop returns.
 	Subscribe(deliver func(Message)) (stop func())
 	// Publish sends a page's message. At QoS 1 it returns nil only when the message is safe.
 	Publish(ctx context.Context, topic string, payload []byte, qos byte) error

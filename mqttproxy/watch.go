@@ -6,10 +6,7 @@ import (
 	"time"
 )
 
-const (
-	watchEvery  = 250 * time.Millisecond
-	rememberEnd = 5 * time.Second // how long a session of an ended key may be on its way in
-)
+const watchEvery = 250 * time.Millisecond
 
 // watch is the one clock for all sessions, so that none needs a timer of its own.
 func (h *Hub) watch(quit <-chan struct{}) {
@@ -38,11 +35,6 @@ func (h *Hub) look() {
 			s.end(reason)
 		} else if changed && s.connected.Load() {
 			s.say(linkNotice(link))
-		}
-	}
-	for jti, at := range h.ended {
-		if now-at > rememberEnd {
-			delete(h.ended, jti)
 		}
 	}
 }

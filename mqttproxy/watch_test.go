@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"trellis/access"
 )
 
 // bubble runs a test in which time passes only when everybody waits.
@@ -116,15 +117,47 @@ func TestAKeyThatEndsTakesItsSessionsAlong(t *testing.T) {
 		h.EndKey("")
 		endsBetween(t, one, Refused, 0, time.Second)
 		endsBetween(t, two, Refused, 0, time.Second)
-		endsBetween(t, open(t, h, testGrant(), false), Refused, 0, 0) // was on its way in
 		stays.leave()
-		time.Sleep(rememberEnd + time.Second)
+	})
+}
+
+func TestASessionWhoseKeyEndedOnItsWayInIsRefused(t *testing.T) {
+	good := func(g access.Grant) bool { return g.KeyID != "k1" }
+	bubble(t, Config{Good: good}, func(t *testing.T, h *Hub, _ *fakeSource) {
+		other := testGrant()
+		other.KeyID = "k2"
+		stays := open(t, h, other, true)
+		endsBetween(t, open(t, h, testGrant(), false), Refused, 0, 0)
+		stays.leave()
+	})
+}
+
+func TestOneKeyCannotTakeEveryPlace(t *testing.T) {
+	bubble(t, Config{MaxPerKey: 2}, func(t *testing.T, h *Hub, _ *fakeSource) {
+		other := testGrant()
+		other.KeyID = "k2"
+		one, two := open(t, h, testGrant(), true), open(t, h, testGrant(), true)
 		synctest.Wait()
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if len(h.ended) != 0 {
-			t.Error("remembered for ever")
-		}
+		endsBetween(t, open(t, h, testGrant(), false), Limit, 0, 0)
+		open(t, h, other, true).leave()
+		one.leave()
+		synctest.Wait()
+		open(t, h, testGrant(), true).leave()
+		two.leave()
+	})
+}
+
+func TestSigningOutEndsThatSignInsSessions(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, h *Hub, _ *fakeSource) {
+		mine, other := testGrant(), testGrant()
+		mine.SignIn, other.SignIn = "here", "there"
+		goes, stays, bare := open(t, h, mine, true), open(t, h, other, true), open(t, h, testGrant(), true)
+		synctest.Wait()
+		h.EndSignIn("here")
+		h.EndSignIn("")
+		endsBetween(t, goes, SignedOut, 0, time.Second)
+		stays.leave()
+		bare.leave()
 	})
 }
 

@@ -11,7 +11,7 @@ import (
 	"trellis/access"
 )
 
-// openAPIFile describes the interface for programs; openapi_test.go holds the handlers to it.
+// openAPIFile describes the interface for programs; claims_test.go holds the handlers to it.
 //
 //go:embed openapi.json
 var openAPIFile []byte

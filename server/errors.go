@@ -89,7 +89,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 		err = c.JSON(p.status, map[string]string{"error": p.title, "message": p.sentence, "reason": p.reason})
 	} else {
 		err = render(c, p.status, templates.Problem(templates.ProblemPage{
-			Title: p.title, Sentence: p.sentence, Action: "Back to the first page", Href: "/", Details: strconv.Itoa(p.status) + " " + p.reason,
+			Title: "That did not work.", Sentence: p.sentence, Action: "Back to the first page", Href: "/", Details: strconv.Itoa(p.status) + " " + p.reason,
 		}))
 	}
 	if err != nil {

@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
+
+	"trellis/mqttproxy"
 )
 
 // policy is the content policy of every page: scripts, styles and connections of this site only, nothing inline.
@@ -18,13 +19,15 @@ var policy = strings.Join([]string{
 }, "; ")
 
 // headers go with every answer; a handler that may be cached says so itself.
-func headers(next echo.HandlerFunc) echo.HandlerFunc {
+func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
 		h.Set("Content-Security-Policy", policy)
 		h.Set("Referrer-Policy", "same-origin") // no-referrer would make browsers say Origin: null on our own forms
 		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		if s.secure() { // over plain http browsers only complain of it
+			h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		}
 		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
 		h.Set(echo.HeaderCacheControl, "no-store")
 		return next(c)
@@ -75,15 +78,10 @@ func (s *Server) ownOrigin(next echo.HandlerFunc) echo.HandlerFunc {
 // originIsOurs compares scheme, host and port where a browser names an origin at all; the standard check looks at the
 // host alone.
 func (s *Server) originIsOurs(r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	if origin == "" || r.Method == http.MethodGet || r.Method == http.MethodHead {
+	if r.Header.Get("Origin") == "" || r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return true
 	}
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	return origin == scheme+"://"+strings.ToLower(r.Host) || slices.Contains(s.ownOrigins(), origin)
+	return mqttproxy.SameOrigin(r, s.ownOrigins())
 }
 
 // ownOrigins are the origins that are ours besides the one a request was addressed to: a proxy in front may have taken the

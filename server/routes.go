@@ -10,7 +10,7 @@ import (
 
 // routes is the map of the site.
 func (s *Server) routes(e *echo.Echo) {
-	e.Use(s.recovered, headers)
+	e.Use(s.recovered, s.headers)
 
 	// Pages, for people. Only this site's own pages may change anything.
 	pages := e.Group("", s.ownOrigin)

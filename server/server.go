@@ -8,6 +8,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -41,6 +42,7 @@ type Store interface {
 // Pages runs the MQTT sessions of our own pages; *mqttproxy.Hub is one.
 type Pages interface {
 	Serve(ctx context.Context, carrier mqttproxy.Carrier, g access.Grant) mqttproxy.Reason
+	EndSignIn(id string)
 }
 
 // Config says what a Server stands on. All but the last four are required.
@@ -111,19 +113,31 @@ func (s *Server) Serve(l net.Listener) error {
 	return err
 }
 
-// Close stops listening, lets requests finish, ends the devices' connections over WebSocket and waits for them.
-// The pages' sessions end when the hub closes, which must come first or at the same time.
+// finishWithin is how long a request under way may take when the server stops. Somebody may send one byte a minute.
+const finishWithin = 2 * time.Second
+
+// Close stops listening, lets requests finish, ends the connections that came by WebSocket and waits for them until ctx ends.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
 	s.mu.Unlock()
-	err := s.http.Shutdown(ctx)
-	if err != nil {
+	s.stop()
+	soon, cancel := context.WithTimeout(ctx, finishWithin)
+	defer cancel()
+	if s.http.Shutdown(soon) != nil {
 		_ = s.http.Close() // somebody did not finish in time
 	}
-	s.stop()
-	s.doors.Wait()
-	return err
+	over := make(chan struct{})
+	go func() { // ends with the last connection, which ctx cannot make faster
+		defer close(over)
+		s.doors.Wait()
+	}()
+	select {
+	case <-over:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for WebSocket connections: %w", ctx.Err())
+	}
 }
 
 // detach runs one upgraded connection beside its handler, so that the handler can return and give back its memory.

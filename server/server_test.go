@@ -40,7 +40,12 @@ func (r keyRows) AddKey(ctx context.Context, k access.KeyInfo) error {
 }
 
 // noPages stands where the hub would: these tests are about who is let in.
-type noPages struct{ grants chan access.Grant }
+type noPages struct {
+	grants chan access.Grant
+	ended  chan string
+}
+
+func (p noPages) EndSignIn(id string) { p.ended <- id }
 
 func (p noPages) Serve(_ context.Context, c mqttproxy.Carrier, g access.Grant) mqttproxy.Reason {
 	p.grants <- g
@@ -72,7 +77,7 @@ func newSite(t *testing.T, change func(*Config)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{store: store, keys: keys, pages: noPages{make(chan access.Grant, 10)}}
+	s := &site{store: store, keys: keys, pages: noPages{make(chan access.Grant, 10), make(chan string, 10)}}
 	config := Config{
 		Keys: keys, Store: store, Pages: s.pages, JWKS: signer.JWKS(), Account: "home", Region: "local",
 		Devices: func(_ context.Context, c net.Conn) error { return c.Close() },

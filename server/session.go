@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -57,7 +59,9 @@ func (s *Server) grant(r *http.Request) (access.Grant, error) {
 		return access.Grant{}, err
 	}
 	if s.sessions.GetBool(ctx, sessionOperator) {
-		return access.OperatorGrant(s.Account, s.Region, s.sessions.Deadline(ctx)), nil
+		g := access.OperatorGrant(s.Account, s.Region, s.sessions.Deadline(ctx))
+		g.SignIn = s.signInID(ctx)
+		return g, nil
 	}
 	jti := s.sessions.GetString(ctx, sessionKey)
 	if jti == "" {
@@ -67,7 +71,18 @@ func (s *Server) grant(r *http.Request) (access.Grant, error) {
 	if err == nil && g.Print != s.sessions.GetString(ctx, sessionPrint) {
 		return access.Grant{}, access.ErrKeyRevoked
 	}
+	g.SignIn = s.signInID(ctx)
 	return g, err
+}
+
+// signInID tells one sign-in from another without being the cookie's value.
+func (s *Server) signInID(ctx context.Context) string {
+	token := s.sessions.Token(ctx)
+	if token == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte("sign-in " + token))
+	return hex.EncodeToString(sum[:8])
 }
 
 // begin signs the visitor in under a fresh cookie, whatever cookie came with the request.
@@ -76,6 +91,7 @@ func (s *Server) begin(c echo.Context, holds map[string]any) error {
 	if err != nil {
 		return err
 	}
+	defer s.Pages.EndSignIn(s.signInID(ctx)) // other tabs show what whoever was signed in before may see
 	if err := s.sessions.RenewToken(ctx); err != nil {
 		return fmt.Errorf("renew session: %w", err)
 	}
@@ -95,7 +111,8 @@ func (s *Server) begin(c echo.Context, holds map[string]any) error {
 
 // signIn takes a pasted access key. The session keeps the key's id alone.
 func (s *Server) signIn(c echo.Context) error {
-	g, err := s.verify(c, strings.TrimSpace(c.FormValue("key")))
+	// A key holds no white space; a terminal that wrapped it may have put some in.
+	g, err := s.verify(c, strings.Join(strings.Fields(c.FormValue("key")), ""))
 	if err == nil {
 		err = s.begin(c, map[string]any{sessionKey: g.KeyID, sessionPrint: g.Print})
 	}
@@ -120,6 +137,7 @@ func (s *Server) signOut(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	defer s.Pages.EndSignIn(s.signInID(ctx))
 	if err := s.sessions.Destroy(ctx); err != nil {
 		return fmt.Errorf("end session: %w", err)
 	}

@@ -15,7 +15,7 @@ func TestSigningInWithAKey(t *testing.T) {
 	if _, page := send(t, b, "GET", s.URL+"/", nil); !strings.Contains(page, `name="key"`) {
 		t.Fatalf("the first page does not ask for a key:\n%s", page)
 	}
-	answer, page := send(t, b, "POST", s.URL+"/session", url.Values{"key": {" " + key.Key + "\n"}})
+	answer, page := send(t, b, "POST", s.URL+"/session", url.Values{"key": {" " + key.Key[:80] + "\n" + key.Key[80:] + "\n"}})
 	if answer.StatusCode != 200 || answer.Request.URL.Path != "/" || strings.Contains(page, `name="key"`) {
 		t.Fatalf("%d at %s: not signed in", answer.StatusCode, answer.Request.URL)
 	}
@@ -80,6 +80,9 @@ func TestSigningOutEndsTheSession(t *testing.T) {
 	thief.Jar.SetCookies(at, old)
 	if _, page := send(t, thief, "GET", s.URL+"/", nil); !strings.Contains(page, `name="key"`) {
 		t.Error("the old cookie still signs in")
+	}
+	if first, second := <-s.pages.ended, <-s.pages.ended; first != "" || second == "" {
+		t.Errorf("live sessions of %q and %q were ended, want none at first and then this one's", first, second)
 	}
 }
 

@@ -87,5 +87,12 @@ func (f *fileValues) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (an
 			return nil, nil // the environment is nearer to the caller than a file
 		}
 	}
-	return f.values[flag.Name], nil
+	switch value := f.values[flag.Name].(type) {
+	case nil, string, bool:
+		return value, nil
+	case []any: // a list, such as that of --trusted-proxy
+		return value, nil
+	default:
+		return nil, fmt.Errorf("%s: %q should be a text in quotes", f.file, flag.Name)
+	}
 }

@@ -40,10 +40,13 @@ func (c *keyAddCommand) Run(ctx context.Context, con console) error {
 	if err != nil {
 		return err
 	}
-	return withState(ctx, c.Data, func(st *state) error {
+	return withState(ctx, c.Data, true, func(st *state) error {
+		if other := st.keys.Addressees(sub.Account, sub.String()); len(other) > 0 {
+			_, _ = fmt.Fprintf(con.errs, "Note: %s has a key already. Who logs in with either as %s throws the other out; put # and a name of its own behind the client id, or use: trellis key renew\n", sub.Entity, sub)
+		}
 		key, err := st.keys.Add(ctx, sub, until)
 		if err != nil {
-			return fmt.Errorf("add key: %w", err)
+			return err
 		}
 		return show(con, key, c.JSON)
 	})
@@ -54,7 +57,7 @@ func show(con console, key access.NewKey, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(con.out).Encode(key)
 	}
-	_, err := fmt.Fprintf(con.out, "Access key for %s, shown only this once:\n\n%s\n\nMQTT client id %s\nMQTT user name %s\n", key.Entity, key.Key, key.Sub, key.JTI)
+	_, err := fmt.Fprintf(con.out, "Access key for %s, shown only this once. MQTT client id, user name and password:\n\nSUB='%s'\nJTI='%s'\nKEY='%s'\n", key.Entity, key.Sub, key.JTI, key.Key)
 	return err
 }
 
@@ -66,7 +69,7 @@ type keyRenewCommand struct {
 
 // Run renews the key and shows the new one; whoever uses the old one is cut off within a second.
 func (c *keyRenewCommand) Run(ctx context.Context, con console) error {
-	return withState(ctx, c.Data, func(st *state) error {
+	return withState(ctx, c.Data, false, func(st *state) error {
 		key, err := st.keys.Renew(ctx, c.Name)
 		if err != nil {
 			return err
@@ -92,10 +95,10 @@ type listed struct {
 
 // Run lists every key ever made here.
 func (c *keyListCommand) Run(ctx context.Context, con console) error {
-	return withState(ctx, c.Data, func(st *state) error {
+	return withState(ctx, c.Data, false, func(st *state) error {
 		keys, err := st.keys.List(ctx)
 		if err != nil {
-			return fmt.Errorf("list keys: %w", err)
+			return err
 		}
 		if c.JSON {
 			rows := make([]listed, len(keys))
@@ -140,10 +143,10 @@ type keyRevokeCommand struct {
 
 // Run withdraws the key for good.
 func (c *keyRevokeCommand) Run(ctx context.Context, con console) error {
-	return withState(ctx, c.Data, func(st *state) error {
+	return withState(ctx, c.Data, false, func(st *state) error {
 		ended, err := st.keys.Revoke(ctx, c.Name)
 		if err != nil {
-			return fmt.Errorf("revoke key: %w", err)
+			return err
 		}
 		for _, k := range ended {
 			if _, err := fmt.Fprintf(con.out, "Withdrawn: %s of %s\n", k.ID, k.Subject.Entity); err != nil {
@@ -167,8 +170,12 @@ func subject(a account, entity string) (access.Subject, error) {
 	return access.Subject{Account: a.Account, Region: a.Region, Entity: entity}, nil
 }
 
-// withState opens the folder beside whatever server may be running on it.
-func withState(ctx context.Context, dir string, do func(*state) error) (err error) {
+// withState opens the folder beside whatever server may be running on it. A folder that holds nothing is a slip of the
+// pen, unless the first key is to be made in it.
+func withState(ctx context.Context, dir string, make bool, do func(*state) error) (err error) {
+	if _, err := os.Stat(signingKeyFile(dir)); errors.Is(err, os.ErrNotExist) && !make {
+		return fmt.Errorf("there is no trellis in %s: name its folder with --data", dir)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("cannot keep data in %s: %w", dir, err)
 	}

@@ -34,7 +34,7 @@ func (c *linkCommand) Run(ctx context.Context, con console) error {
 	if public != nil {
 		base = baseURL(c.PublicURL, at)
 	}
-	return withState(ctx, c.Data, func(st *state) error {
+	return withState(ctx, c.Data, false, func(st *state) error {
 		link, err := operatorLink(ctx, st.store, base)
 		if err != nil {
 			return err

@@ -32,7 +32,7 @@ type serveCommand struct {
 	Sync         syncEvery      `help:"When a message counts as safe: 'always' writes to disk before it is acknowledged; a time such as 1s may lose that much in a power cut." default:"always"`
 	Demo         bool           `help:"Start a pretend greenhouse of four devices."`
 	TrustedProxy []netip.Prefix `name:"trusted-proxy" help:"Networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR"`
-	LogLevel     slog.Level     `name:"log-level" help:"debug, info, warn or error." default:"info"`
+	LogLevel     string         `name:"log-level" help:"debug, info, warn or error." default:"info" enum:"debug,info,warn,error"`
 }
 
 // syncEvery is --sync; zero means always.
@@ -64,7 +64,9 @@ func (c *serveCommand) Run(ctx context.Context, con console) (err error) {
 	if err := c.check(); err != nil {
 		return err
 	}
-	log := newLog(con.errs, c.LogLevel)
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.LogLevel)) // one of four
+	log := newLog(con.errs, level)
 	doors, err := c.openPorts()
 	if err != nil {
 		return err
@@ -161,7 +163,7 @@ func (c *serveCommand) start(ctx context.Context, st *state, public *url.URL, lo
 	if err != nil {
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}
-	hub := mqttproxy.NewHub(mqttproxy.Config{Source: source{b}, Log: log})
+	hub := mqttproxy.NewHub(mqttproxy.Config{Source: source{b}, Log: log, Good: st.stillGood})
 	latest, err := st.store.Latest(ctx)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read the last values: %w", err), b.Close(ctx))
@@ -191,8 +193,29 @@ func (c *serveCommand) greet(ctx context.Context, out io.Writer, st *state, l li
 	if l.mqtt != nil {
 		devices = "mqtt://" + hostOf(base) + ":" + port(l.mqtt.Addr()) + " and " + devices
 	}
-	_, err = fmt.Fprintf(out, "Open    %s\n        (signs you in once, within the hour; a new one: trellis link)\nDevices %s\n", link, devices)
+	network := ""
+	if here := onNetwork(l.http.Addr()); here != "" && c.PublicURL == "" {
+		network = "        On another device of this network use " + here + " instead of " + hostOf(base) + ".\n"
+	}
+	_, err = fmt.Fprintf(out, "Open    %s\n        Signs you in once, within the hour; a new one: trellis link\n%sDevices %s\n", link, network, devices)
 	return err
+}
+
+// onNetwork is this machine's address for others, if it listens for them.
+func onNetwork(at net.Addr) string {
+	if a, ok := at.(*net.TCPAddr); !ok || !a.IP.IsUnspecified() {
+		return ""
+	}
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return ""
+	}
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && n.IP.IsPrivate() && n.IP.To4() != nil {
+			return n.IP.String()
+		}
+	}
+	return ""
 }
 
 // baseURL is the address to print: the public one, or this machine's.
@@ -290,14 +313,19 @@ func (s *service) serve(ctx context.Context, l listeners, ready func() error) er
 	return err
 }
 
-// stop is the start in reverse: nobody new, pages, devices, broker. What is not over by then is cut.
+// stop lets nobody new in and ends pages, devices and broker. What is not over in time is cut.
 func (s *service) stop(ctx context.Context, l listeners) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, stopWithin)
 	defer cancel()
 	s.log.Info("stopping")
 	l.close()
-	err := errors.Join(s.hub.Close(ctx), s.broker.Close(ctx), s.web.Close(ctx))
+	// All at once, so that one that is slow to end takes no time from the others.
+	var parts errgroup.Group
+	for _, end := range []func(context.Context) error{s.hub.Close, s.broker.Close, s.web.Close} {
+		parts.Go(func() error { return end(ctx) })
+	}
+	err := parts.Wait()
 	s.log.Info("stopped", "lasted", time.Since(began).Round(time.Millisecond), "err", err)
 	return nil // whatever did not end in time was cut; what was acknowledged is safe
 }

@@ -34,6 +34,15 @@ func openState(ctx context.Context, dir string, sync time.Duration, log *slog.Lo
 	return st, nil
 }
 
+// stillGood says whether what a page was let in by still lets it in.
+func (st *state) stillGood(g access.Grant) bool {
+	if g.KeyID == "" {
+		return true
+	}
+	now, err := st.keys.Grant(g.KeyID)
+	return err == nil && now.Print == g.Print
+}
+
 func (st *state) close() error { return st.store.Close() }
 
 // keyRows keeps keys in the one database, which knows them only as rows.
