@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// lossesEvery is how often losses are summed up in the log.
+const lossesEvery = time.Minute
+
+// losses are what could not be delivered or recorded, and what went wrong, since the start.
+type losses struct {
+	QoS0Unrecorded, Undeliverable, PagesBehind, Panics uint64
+}
+
+func (s *service) losses() losses {
+	b, h := s.broker.Stats(), s.hub.Stats()
+	return losses{QoS0Unrecorded: b.DroppedQoS0, Undeliverable: b.Undeliverable, PagesBehind: h.Dropped, Panics: b.Panics + h.Panics}
+}
+
+// tellLosses says in the log what was lost in the last minute, if anything was, until ctx ends.
+func tellLosses(ctx context.Context, log *slog.Logger, count func() losses) {
+	tick := time.NewTicker(lossesEvery)
+	defer tick.Stop()
+	for was := count(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := count()
+		if now != was {
+			log.WarnContext(ctx, "some messages were lost in the last minute; the numbers count from the start",
+				"qos0_not_recorded", now.QoS0Unrecorded, "undeliverable", now.Undeliverable,
+				"not_shown_on_slow_pages", now.PagesBehind, "faults", now.Panics)
+		}
+		was = now
+	}
+}

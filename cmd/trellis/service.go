@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"trellis/broker"
+	"trellis/mqttproxy"
+	"trellis/server"
+)
+
+// service is everything that runs, in the order of its start.
+type service struct {
+	state  *state
+	broker *broker.Broker
+	hub    *mqttproxy.Hub
+	web    *server.Server
+	demo   *pretend
+	log    *slog.Logger
+}
+
+// serve answers until ctx ends or a part fails.
+func (s *service) serve(ctx context.Context, l listeners, ready func() error) error {
+	running, ended := errgroup.WithContext(ctx)
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBackground()
+	running.Go(func() error { return s.web.Serve(l.http) })
+	running.Go(func() error { return s.state.keys.Watch(background) })
+	running.Go(func() error { return s.state.store.Sweep(background) })
+	running.Go(func() error { tellLosses(background, s.log, s.losses); return nil })
+	if l.mqtt != nil {
+		running.Go(func() error { return s.broker.ServeListener(background, l.mqtt) })
+	}
+	if s.demo != nil {
+		running.Go(func() error { return s.demo.run(ended, l.mqtt.Addr()) })
+	}
+	running.Go(func() error {
+		<-ended.Done()
+		err := s.stop(context.WithoutCancel(ctx), l)
+		stopBackground()
+		return err
+	})
+	running.Go(ready)
+	err := running.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// stop lets nobody new in and ends pages, devices and broker. What is not over in time is cut.
+func (s *service) stop(ctx context.Context, l listeners) error {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, stopWithin)
+	defer cancel()
+	s.log.Info("stopping")
+	l.close()
+	// All at once, so that one that is slow to end takes no time from the others.
+	var parts errgroup.Group
+	for _, end := range []func(context.Context) error{s.hub.Close, s.broker.Close, s.web.Close} {
+		parts.Go(func() error { return end(ctx) })
+	}
+	err := parts.Wait()
+	s.log.Info("stopped", "lasted", time.Since(began).Round(time.Millisecond), "err", err)
+	return nil // whatever did not end in time was cut; what was acknowledged is safe
+}
