@@ -4,16 +4,14 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
 	"trellis/message"
 )
-
-// maxLatest bounds how many readings of one topic are remembered beyond their message; the longest silent ones go first.
-const maxLatest = 256
 
 // Record is one message as it was delivered.
 type Record struct {
@@ -23,9 +21,6 @@ type Record struct {
 	About    string   // the entity whose readings these are
 	Readings []string // from Latest: those of which this is the newest; from Recent: nil
 }
-
-// reading names a value across messages. One topic may carry the readings of several entities.
-type reading struct{ topic, about, name string }
 
 // Append records messages, all or none; they are safe when it returns (see [Config]). A message whose ID was recorded before
 // is ignored, wholly.
@@ -43,11 +38,12 @@ func (s *Store) Append(ctx context.Context, batch []message.Message) error {
 	if err != nil {
 		return fmt.Errorf("record messages: %w", err)
 	}
+	s.grown(batch)
 	return nil
 }
 
 // insertAll inserts what is new and says which message is now the newest of each reading.
-func insertAll(ctx context.Context, tx *sql.Tx, batch []message.Message) (map[reading]int64, error) {
+func insertAll(ctx context.Context, tx *sql.Tx, batch []message.Message) (map[reading]noted, error) {
 	// Asking first, where ON CONFLICT would use up an id: retention counts on ids without gaps.
 	insert, err := tx.PrepareContext(ctx, `INSERT INTO messages (uid, received, topic, source, about, payload)
 		SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM messages WHERE uid = ?1)`)
@@ -55,7 +51,7 @@ func insertAll(ctx context.Context, tx *sql.Tx, batch []message.Message) (map[re
 		return nil, err
 	}
 	defer insert.Close()
-	newest := make(map[reading]int64)
+	newest := make(map[reading]noted)
 	quick := context.WithoutCancel(ctx) // the driver starts a goroutine per statement to watch for an end; tx watches already
 	for i := range batch {
 		m := &batch[i]
@@ -70,8 +66,16 @@ func insertAll(ctx context.Context, tx *sql.Tx, batch []message.Message) (map[re
 		if id == 0 {
 			continue // recorded before
 		}
-		for _, name := range readingNames(m) {
-			newest[reading{m.Topic, m.About, name}] = id
+		if m.About == "" {
+			continue // no readings of anybody
+		}
+		at, found := delivered(m.Payload, m.Received)
+		if found == nil {
+			found = message.Readings(m.Data) // nothing in the envelope may hide what the data say
+		}
+		hand := byHand(m.Source, m.Payload)
+		for _, r := range found {
+			newest[reading{m.Topic, m.About, r.Name}] = noted{message: id, size: len(m.Payload), value: r.Value, at: at, byHand: hand}
 		}
 	}
 	return newest, nil
@@ -96,87 +100,18 @@ func orEmpty(b []byte) []byte {
 	return b
 }
 
-func readingNames(m *message.Message) []string {
-	if m.About == "" {
-		return nil
-	}
-	found := message.Readings(m.Data)
-	names := make([]string, 0, min(len(found), message.MaxReadings))
-	for _, r := range found[:min(len(found), message.MaxReadings)] {
-		names = append(names, r.Name)
-	}
-	return names
-}
-
-// remember notes the newest message of each reading, and forgets the oldest beyond maxLatest of a topic.
-func remember(ctx context.Context, tx *sql.Tx, newest map[reading]int64) error {
-	if len(newest) == 0 {
-		return nil
-	}
-	note, err := tx.PrepareContext(ctx, `INSERT INTO latest (topic, about, reading, message) VALUES (?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET message = excluded.message`)
-	if err != nil {
-		return err
-	}
-	defer note.Close()
-	quick := context.WithoutCancel(ctx)
-	topics := make(map[string]struct{})
-	for r, id := range newest {
-		if _, err := note.ExecContext(quick, r.topic, r.about, r.name, id); err != nil {
-			return err
-		}
-		topics[r.topic] = struct{}{}
-	}
-	for topic := range topics {
-		if err := forget(quick, tx, topic); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func forget(ctx context.Context, tx *sql.Tx, topic string) error {
-	var n int
-	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM latest WHERE topic = ?`, topic).Scan(&n); err != nil || n <= maxLatest {
-		return err
-	}
-	_, err := tx.ExecContext(ctx, `DELETE FROM latest WHERE topic = ?1 AND (about, reading) IN (
-		SELECT about, reading FROM latest WHERE topic = ?1 ORDER BY message, about, reading LIMIT ?2)`, topic, n-maxLatest)
-	return err
-}
-
-// Latest gives, for every reading, the newest message that holds it: each message once, oldest first.
-func (s *Store) Latest(ctx context.Context) ([]Record, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT m.topic, m.payload, m.received, m.about, l.names
-		FROM (SELECT message, json_group_array(reading) AS names FROM latest GROUP BY message) AS l
-		JOIN messages AS m ON m.id = l.message ORDER BY m.id`)
-	if err != nil {
-		return nil, fmt.Errorf("read latest messages: %w", err)
-	}
-	defer rows.Close()
-	var found []Record
-	for rows.Next() {
-		var r Record
-		var at int64
-		var names string
-		if err := rows.Scan(&r.Topic, &r.Payload, &at, &r.About, &names); err != nil {
-			return nil, fmt.Errorf("read latest messages: %w", err)
-		}
-		if err := json.Unmarshal([]byte(names), &r.Readings); err != nil {
-			return nil, fmt.Errorf("read latest messages: %w", err)
-		}
-		slices.Sort(r.Readings)
-		r.Received = fromStamp(at)
-		found = append(found, r)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read latest messages: %w", err)
-	}
-	return found, nil
-}
-
 // Recent gives at most limit messages on the topics that wanted accepts, newest first. A nil wanted accepts all.
 func (s *Store) Recent(ctx context.Context, wanted func(topic string) bool, limit int) ([]Record, error) {
+	return s.recent(ctx, wanted, limit, math.MaxInt64)
+}
+
+// RecentShort leaves out those of the limit newest whose payload is longer than size: what it reads is bounded by the two,
+// whatever others send.
+func (s *Store) RecentShort(ctx context.Context, wanted func(topic string) bool, limit, size int) ([]Record, error) {
+	return s.recent(ctx, wanted, limit, int64(size))
+}
+
+func (s *Store) recent(ctx context.Context, wanted func(string) bool, limit int, size int64) ([]Record, error) {
 	if limit <= 0 {
 		return nil, nil
 	}
@@ -193,8 +128,12 @@ func (s *Store) Recent(ctx context.Context, wanted func(topic string) bool, limi
 	for _, id := range ids {
 		var r Record
 		var at int64
-		err := tx.QueryRowContext(ctx, `SELECT topic, payload, received, about FROM messages WHERE id = ?`, id).
+		// Not a condition of recentIDs: looking for short ones could walk through everything that is kept.
+		err := tx.QueryRowContext(ctx, `SELECT topic, payload, received, about FROM messages WHERE id = ? AND length(payload) <= ?`, id, size).
 			Scan(&r.Topic, &r.Payload, &at, &r.About)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read recent messages: %w", err)
 		}
@@ -207,7 +146,7 @@ func (s *Store) Recent(ctx context.Context, wanted func(topic string) bool, limi
 // recentIDs finds the newest messages by topic: there are few topics, and a reader of one of them must not cost a walk
 // through everybody's messages.
 func recentIDs(ctx context.Context, tx *sql.Tx, wanted func(string) bool, limit int) ([]int64, error) {
-	topics, err := allTopics(ctx, tx)
+	topics, err := topicsOf(ctx, tx, "messages")
 	if err != nil {
 		return nil, err
 	}
@@ -231,12 +170,12 @@ func recentIDs(ctx context.Context, tx *sql.Tx, wanted func(string) bool, limit 
 	return ids, nil
 }
 
-// allTopics jumps from one topic to the next in the index.
-func allTopics(ctx context.Context, tx *sql.Tx) ([]string, error) {
+// topicsOf jumps from one topic of a table to the next in its index.
+func topicsOf(ctx context.Context, tx *sql.Tx, table string) ([]string, error) {
 	return column[string](ctx, tx, `WITH RECURSIVE t (topic) AS (
-			SELECT min(topic) FROM messages
+			SELECT min(topic) FROM `+table+`
 			UNION ALL
-			SELECT (SELECT min(topic) FROM messages WHERE topic > t.topic) FROM t WHERE t.topic IS NOT NULL)
+			SELECT (SELECT min(topic) FROM `+table+` WHERE topic > t.topic) FROM t WHERE t.topic IS NOT NULL)
 		SELECT topic FROM t WHERE topic IS NOT NULL`)
 }
 

@@ -12,6 +12,12 @@ import (
 // Find, Commit and Delete are what github.com/alexedwards/scs asks of a store. The token opens the session, so only its hash
 // is kept; of what the session holds nothing is known here.
 
+// What is kept of each at most: whoever can sign in can do so again and again.
+const (
+	maxSessions = 2000
+	maxCodes    = 100
+)
+
 // Find gives what a session holds, unless it has ended.
 func (s *Store) Find(token string) ([]byte, bool, error) {
 	hash := sha256.Sum256([]byte(token))
@@ -26,11 +32,19 @@ func (s *Store) Find(token string) ([]byte, bool, error) {
 	return data, true, nil
 }
 
-// Commit keeps what a session holds until expiry.
+// Commit keeps what a session holds until expiry. Those that end soonest make room for it.
 func (s *Store) Commit(token string, data []byte, expiry time.Time) error {
-	hash := sha256.Sum256([]byte(token))
-	_, err := s.write.Exec(`INSERT INTO sessions (token, data, expires) VALUES (?, ?, ?)
-		ON CONFLICT (token) DO UPDATE SET data = excluded.data, expires = excluded.expires`, hash[:], orEmpty(data), stamp(expiry))
+	hash, ctx := sha256.Sum256([]byte(token)), context.Background()
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO sessions (token, data, expires) VALUES (?, ?, ?)
+			ON CONFLICT (token) DO UPDATE SET data = excluded.data, expires = excluded.expires`, hash[:], orEmpty(data), stamp(expiry))
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM sessions WHERE token IN (SELECT token FROM sessions WHERE token <> ?
+			ORDER BY expires DESC LIMIT -1 OFFSET ?)`, hash[:], maxSessions-1)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("keep session: %w", err)
 	}
@@ -46,9 +60,16 @@ func (s *Store) Delete(token string) error {
 	return nil
 }
 
-// PutCode keeps the hash of a one-time code.
+// PutCode keeps the hash of a one-time code. Those that end soonest make room for it.
 func (s *Store) PutCode(ctx context.Context, hash [32]byte, expires time.Time) error {
-	_, err := s.write.ExecContext(ctx, `INSERT INTO codes (hash, expires) VALUES (?, ?)`, hash[:], stamp(expires))
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO codes (hash, expires) VALUES (?, ?)`, hash[:], stamp(expires)); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM codes WHERE hash IN (SELECT hash FROM codes WHERE hash <> ?
+			ORDER BY expires DESC LIMIT -1 OFFSET ?)`, hash[:], maxCodes-1)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("keep code: %w", err)
 	}

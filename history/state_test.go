@@ -4,11 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -143,6 +141,56 @@ func TestCodeIsTakenOnce(t *testing.T) {
 	}
 }
 
+func TestSignInsAreBounded(t *testing.T) {
+	s := openStore(t, t.TempDir(), Config{})
+	s.clock = func() time.Time { return noon }
+	commit := func(token string, lasts time.Duration) {
+		t.Helper()
+		if err := s.Commit(token, nil, noon.Add(lasts)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := s.write.Exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+		INSERT INTO sessions SELECT randomblob(32), x'', ? FROM n`, maxSessions-2, stamp(noon.Add(2*time.Hour)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit("many 0", time.Hour)
+	commit("many 1", time.Hour+time.Second)
+	commit("brief", time.Minute) // it ends soonest, but somebody has just signed in with it
+	for token, want := range map[string]bool{"many 0": false, "many 1": true, "brief": true} {
+		if _, found, err := s.Find(token); err != nil || found != want {
+			t.Errorf("%q: found %v, %v, want %v", token, found, err, want)
+		}
+	}
+	commit("last", time.Hour)
+	if _, found, _ := s.Find("brief"); found {
+		t.Error("what ends soonest stayed")
+	}
+	if n := count(t, s, "sessions"); n != maxSessions {
+		t.Errorf("%d sessions, want %d", n, maxSessions)
+	}
+}
+
+func TestCodesAreBounded(t *testing.T) {
+	ctx := context.Background()
+	s := openStore(t, t.TempDir(), Config{})
+	code := func(i int) [32]byte { return sha256.Sum256(fmt.Append(nil, i)) }
+	for i := range maxCodes + 5 {
+		if err := s.PutCode(ctx, code(i), time.Now().Add(time.Hour+time.Duration(i)*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := count(t, s, "codes"); n != maxCodes {
+		t.Errorf("%d codes, want %d", n, maxCodes)
+	}
+	for i, want := range map[int]bool{4: false, 5: true, maxCodes + 4: true} {
+		if taken, err := s.TakeCode(ctx, code(i)); err != nil || taken != want {
+			t.Errorf("code %d: taken %v, %v, want %v", i, taken, err, want)
+		}
+	}
+}
+
 func TestCodeEnds(t *testing.T) {
 	ctx := context.Background()
 	s := openStore(t, t.TempDir(), Config{})
@@ -160,91 +208,6 @@ func TestCodeEnds(t *testing.T) {
 	if n := count(t, s, "codes"); n != 0 {
 		t.Errorf("%d codes after the sweep", n)
 	}
-}
-
-func TestSweepKeepsTheNewestAndTheLatest(t *testing.T) {
-	s := openStore(t, t.TempDir(), Config{KeepMessages: 100})
-	mustAppend(t, s, publish("door", "acme/local/DOOR/publish", `{"open":true}`))
-	mustAppend(t, s, batchOf("A", 3*sweepRows)...)
-	mustAppend(t, s, publish("pond", "acme/local/POND/publish", `{"level":1}`))
-	mustAppend(t, s, batchOf("B", 150)...)
-	before := latest(t, s)
-	for range 2 {
-		if err := s.sweep(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		// 100 of B, and the newest of the door, of A and of the pond.
-		if n := count(t, s, "messages"); n != 103 {
-			t.Errorf("%d messages after the sweep, want 103", n)
-		}
-	}
-	if diff := cmp.Diff(before, latest(t, s)); diff != "" || len(before) != 4 {
-		t.Errorf("%d latest: %s", len(before), diff)
-	}
-	found, err := s.Recent(context.Background(), nil, 1000)
-	if err != nil || len(found) != 103 || string(found[0].Payload) != `{"data":{"t":149}}` {
-		t.Errorf("%d recent messages, %v", len(found), err)
-	}
-	mustAppend(t, s, publish("door2", "acme/local/DOOR/publish", `{"open":false}`))
-	if err := s.sweep(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	if n := count(t, s, "messages WHERE uid = 'door'"); n != 0 {
-		t.Error("a message that is nobody's latest any more was kept")
-	}
-}
-
-func TestSweepKeepsTheFileSmall(t *testing.T) {
-	s := openStore(t, t.TempDir(), Config{KeepBytes: 1 << 20})
-	mustAppend(t, s, publish("door", "acme/local/DOOR/publish", `{"open":true}`))
-	wide := `{"t":1,"text":"` + strings.Repeat("x", 4000) + `"}`
-	for i := range 1000 {
-		mustAppend(t, s, publish(fmt.Sprint("wide", i), "acme/local/A/publish", wide))
-	}
-	if used, err := s.used(context.Background()); err != nil || used < 4<<20 {
-		t.Fatalf("%d bytes, %v: too little to be swept", used, err)
-	}
-	if err := s.sweep(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	used, err := s.used(context.Background())
-	if err != nil || used > 1<<20 {
-		t.Errorf("%d bytes are left, %v", used, err)
-	}
-	if n := count(t, s, "messages WHERE uid = 'door' OR uid = 'wide999'"); n != 2 {
-		t.Error("the newest message of a reading was removed")
-	}
-	// What may not be removed must not make the sweep go round for ever.
-	s.keepBytes = 1
-	if err := s.sweep(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestSweepRunsUntilItsContextEnds(t *testing.T) {
-	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
-		s, err := Open(context.Background(), dir, Config{KeepMessages: 1, Sync: 10 * time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error)
-		go func() { done <- s.Sweep(ctx) }()
-		mustAppend(t, s, batchOf("A", 10)...)
-		time.Sleep(sweepEvery + time.Second) // of the test's own clock
-		synctest.Wait()
-		if n := count(t, s, "messages"); n != 1 {
-			t.Errorf("%d messages, want 1", n)
-		}
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
 }
 
 func TestReadersSeeWholeBatches(t *testing.T) {

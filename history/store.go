@@ -1,7 +1,7 @@
 // Package history keeps what was said, and the little state that must outlive a restart, in one SQLite file.
 //
 // Several processes may have the file open: the server, and the command line beside it. It never interprets a payload
-// beyond the names of its readings. Start at [Open], then [Store.Append] and [Store.Latest].
+// beyond its readings. Start at [Open], then [Store.Append] and [Store.Values].
 package history
 
 import (
@@ -12,14 +12,15 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Config says how a Store behaves. The zero value works.
 type Config struct {
 	Sync         time.Duration // how long what was recorded may be unsafe against a power cut; 0 means not at all
-	KeepMessages int           // how many of the newest messages are kept; 0 means 1,000,000
-	KeepBytes    int64         // how much the file may hold before the oldest messages go; 0 means 2 GiB
+	KeepMessages int           // how many messages are kept; 0 means 1,000,000
+	KeepBytes    int64         // how much the file may hold before messages go; 0 means 2 GiB
 	Log          *slog.Logger  // nil discards
 }
 
@@ -39,6 +40,9 @@ type Store struct {
 	log       *slog.Logger
 	clock     func() time.Time
 
+	appended atomic.Int64  // bytes recorded since the last sweep
+	swollen  chan struct{} // asks for a sweep before its time
+
 	write *sql.DB // one connection: SQLite has one writer, and waiting in Go is fair
 	read  *sql.DB
 
@@ -50,7 +54,8 @@ type Store struct {
 
 // Open opens the file in the folder dir, makes both if they are not there, and brings an older file up to date.
 func Open(ctx context.Context, dir string, cfg Config) (*Store, error) {
-	s := &Store{keep: cfg.KeepMessages, keepBytes: cfg.KeepBytes, sync: cfg.Sync, log: cfg.Log, clock: time.Now}
+	s := &Store{keep: cfg.KeepMessages, keepBytes: cfg.KeepBytes, sync: cfg.Sync, log: cfg.Log, clock: time.Now,
+		swollen: make(chan struct{}, 1)}
 	if s.keep <= 0 {
 		s.keep = defaultMessages
 	}

@@ -2,15 +2,16 @@ package server
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"maps"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"trellis/access"
+	"trellis/history"
 	"trellis/message"
 	"trellis/templates"
 )
@@ -48,23 +49,16 @@ func (s *Server) signInPage(c echo.Context, p problem) error {
 
 // cards are the last values, true before any script runs: one card for each entity and value, the newest wins.
 func (s *Server) cards(c echo.Context, g access.Grant) ([]templates.Card, error) {
-	records, err := s.Store.Latest(c.Request().Context())
+	values, err := s.Store.Values(c.Request().Context(), g.MayReceive)
 	if err != nil {
 		return nil, err
 	}
 	at := map[[2]string]templates.Card{}
-	for _, r := range records { // oldest first
-		if !g.MayReceive(r.Topic) {
-			continue
-		}
-		when, readings := message.Delivered(r.Payload)
-		for _, reading := range readings {
-			if slices.Contains(r.Readings, reading.Name) {
-				at[[2]string{r.About, reading.Name}] = card(r.About, reading, when)
-			}
-		}
+	for _, v := range values { // the longest silent first
+		at[[2]string{v.About, v.Reading}] = card(v)
 	}
-	if err := s.addPoints(c, g, at); err != nil {
+	dropWholes(at)
+	if err := s.addPoints(c.Request().Context(), g, at); err != nil {
 		return nil, err
 	}
 	cards := slices.Collect(maps.Values(at))
@@ -74,12 +68,27 @@ func (s *Server) cards(c echo.Context, g access.Grant) ([]templates.Card, error)
 	return cards, nil
 }
 
-// Bounds of the small graphs that are printed: messages looked at for all of them, and points of one.
-const maxRecent, maxPoints = 500, 60
+// dropWholes leaves out what is only of use as the whole of something else: the page shows free memory as a share of it.
+func dropWholes(cards map[[2]string]templates.Card) {
+	for part, whole := range map[string]string{"mem_free": "mem_total", "disk_free": "disk_size"} {
+		for at := range cards {
+			if _, both := cards[[2]string{at[0], part}]; both && at[1] == whole {
+				delete(cards, at)
+			}
+		}
+	}
+}
+
+// Bounds of the small graphs that are printed, so that a page costs the same whatever others send.
+const (
+	maxRecent = 200     // messages looked at for all graphs
+	maxShort  = 4 << 10 // bytes of a message that is looked at
+	maxPoints = 60      // points of one graph
+)
 
 // addPoints puts what came lately into the cards' graphs.
-func (s *Server) addPoints(c echo.Context, g access.Grant, cards map[[2]string]templates.Card) error {
-	recent, err := s.Store.Recent(c.Request().Context(), g.MayReceive, maxRecent)
+func (s *Server) addPoints(ctx context.Context, g access.Grant, cards map[[2]string]templates.Card) error {
+	recent, err := s.Store.RecentShort(ctx, g.MayReceive, maxRecent, maxShort)
 	if err != nil {
 		return err
 	}
@@ -102,7 +111,7 @@ func (s *Server) addPoints(c echo.Context, g access.Grant, cards map[[2]string]t
 	return nil
 }
 
-func card(entity string, r message.Reading, at time.Time) templates.Card {
-	shown := message.Describe(r)
-	return templates.Card{Entity: entity, Reading: r.Name, Label: shown.Label, Value: shown.Value, Unit: shown.Unit, At: at}
+func card(v history.Value) templates.Card {
+	shown := message.Describe(message.Reading{Name: v.Reading, Value: v.Value})
+	return templates.Card{Entity: v.About, Reading: v.Reading, Label: shown.Label, Value: shown.Value, Unit: shown.Unit, At: v.At, ByHand: v.ByHand}
 }

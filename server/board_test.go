@@ -41,3 +41,64 @@ func TestTheBoardIsPrintedWithItsLastValues(t *testing.T) {
 		t.Error("the page shows what another key published")
 	}
 }
+
+// cardOf is what the page prints of one value.
+func cardOf(t *testing.T, page, reading string) string {
+	t.Helper()
+	_, after, found := strings.Cut(page, `data-reading="`+reading+`"`)
+	if !found {
+		t.Fatalf("the page has no card of %q", reading)
+	}
+	card, _, _ := strings.Cut(after, "</article>")
+	return card
+}
+
+func TestLongMessagesGiveNoPointsButTheirValue(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	s := newSite(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	mine := s.key(t, "shed")
+	record(t, s, mine, `{"data":{"level":11}}`, now.Add(-2*time.Minute))
+	record(t, s, mine, `{"data":{"level":12,"fill":["`+strings.Repeat("x", maxShort)+`"]}}`, now.Add(-time.Minute))
+	b := s.browser(t)
+	_, page := send(t, b, "POST", s.URL+"/session", url.Values{"key": {mine.Key}})
+	card := cardOf(t, page, "level")
+	if !strings.Contains(card, ">12</output>") {
+		t.Error("the newest value is not printed:", card)
+	}
+	if !strings.Contains(card, `,11"`) || strings.Contains(card, ",12") {
+		t.Error("the graph is not of the short messages only:", card)
+	}
+}
+
+func TestThePointsAreOfFewMessages(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	s := newSite(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	mine := s.key(t, "shed")
+	record(t, s, mine, `{"data":{"silent":11}}`, now.Add(-time.Hour))
+	for range maxRecent {
+		record(t, s, mine, `{"data":{"level":12}}`, now)
+	}
+	b := s.browser(t)
+	_, page := send(t, b, "POST", s.URL+"/session", url.Values{"key": {mine.Key}})
+	if card := cardOf(t, page, "silent"); strings.Contains(card, ",11") {
+		t.Error("more messages were looked at than", maxRecent)
+	}
+	if n := strings.Count(cardOf(t, page, "level"), ",12"); n != maxPoints {
+		t.Errorf("the graph has %d points, want %d", n, maxPoints)
+	}
+}
+
+func TestWhatAPersonSentDoesNotLookMeasured(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	s := newSite(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	mine := s.key(t, "shed")
+	record(t, s, mine, `{"data":{"measured":1}}`, now)
+	record(t, s, mine, `{"data":{"typed":2},"context":{"by":"page"}}`, now)
+	b := s.browser(t)
+	_, page := send(t, b, "POST", s.URL+"/session", url.Values{"key": {mine.Key}})
+	for reading, hidden := range map[string]bool{"measured": true, "typed": false} {
+		if card := cardOf(t, page, reading); strings.Contains(card, "data-note hidden") != hidden {
+			t.Errorf("%s: the note is hidden: %v, want %v: %s", reading, !hidden, hidden, card)
+		}
+	}
+}

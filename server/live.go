@@ -11,10 +11,9 @@ import (
 
 // live is the door for our own pages: the cookie says who it is, so only our own pages may open it.
 func (s *Server) live(c echo.Context) error {
-	g, err := s.grant(c.Request())
-	refused := err != nil
-	if refused && !errors.Is(err, errSignedOut) && !keyRefused(err) {
-		return err
+	g, refused := s.grant(c.Request())
+	if refused != nil && !errors.Is(refused, errSignedOut) && !keyRefused(refused) {
+		return refused
 	}
 	socket, err := mqttproxy.Accept(c.Response(), c.Request(), mqttproxy.Options{
 		Subprotocols: []string{"mqtt"},
@@ -24,9 +23,13 @@ func (s *Server) live(c echo.Context) error {
 		return nil // Accept has answered
 	}
 	started := s.detach(func(ctx context.Context) {
-		if refused {
+		if refused != nil {
 			// A browser is told nothing of a refused upgrade, so the refusal comes as a close code.
-			socket.End(mqttproxy.Refused)
+			reason := mqttproxy.Refused
+			if errors.Is(refused, errSignedOut) {
+				reason = mqttproxy.SignedOut
+			}
+			socket.End(reason)
 			return
 		}
 		s.Pages.Serve(ctx, socket, g)

@@ -45,8 +45,8 @@ func TestLiveTellsWhoIsNotSignedIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.CloseNow()
-	if _, _, err := conn.Read(t.Context()); websocket.CloseStatus(err) != 4003 {
-		t.Errorf("closed with %v, want 4003", err)
+	if _, _, err := conn.Read(t.Context()); websocket.CloseStatus(err) != 4010 {
+		t.Errorf("closed with %v, want 4010", err)
 	}
 }
 

@@ -31,12 +31,12 @@ type Keys interface {
 	Grant(jti string) (access.Grant, error)
 }
 
-// Store keeps sign-ins and one-time codes, and knows the latest readings; *history.Store is one.
+// Store keeps sign-ins and one-time codes, and knows the latest values; *history.Store is one.
 type Store interface {
 	scs.Store
 	TakeCode(ctx context.Context, hash [32]byte) (bool, error)
-	Latest(ctx context.Context) ([]history.Record, error)
-	Recent(ctx context.Context, wanted func(topic string) bool, limit int) ([]history.Record, error)
+	Values(ctx context.Context, wanted func(topic string) bool) ([]history.Value, error)
+	RecentShort(ctx context.Context, wanted func(topic string) bool, limit, size int) ([]history.Record, error)
 }
 
 // Pages runs the MQTT sessions of our own pages; *mqttproxy.Hub is one.

@@ -74,7 +74,7 @@ func stream() templ.Component {
 			templ_7745c5c3_Var2 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<section class=\"stream panel\" aria-labelledby=\"stream-head\"><header class=\"panel-head\"><h2 id=\"stream-head\">Messages</h2><p class=\"count\" data-count></p><button class=\"button small quiet\" type=\"button\" data-pause aria-pressed=\"false\">Pause</button> <button class=\"button small quiet\" type=\"button\" data-clear>Clear</button></header><div class=\"stream-search\"><label class=\"unseen\" for=\"search\">Search messages</label> <input id=\"search\" class=\"field\" type=\"search\" placeholder=\"Search topic, source, data\" autocomplete=\"off\" spellcheck=\"false\" data-search></div><p class=\"note\" data-waiting hidden></p><div class=\"rows\" role=\"log\" aria-live=\"off\" aria-label=\"Messages\" tabindex=\"0\" data-testid=\"stream\" data-rows></div><p class=\"help\" data-rows-empty>Nothing has come in since this page was opened.</p></section>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<section class=\"stream panel\" aria-labelledby=\"stream-head\"><header class=\"panel-head\"><h2 id=\"stream-head\">Messages</h2><p class=\"count\" data-count></p><button class=\"button small quiet\" type=\"button\" data-pause aria-pressed=\"false\">Pause</button> <button class=\"button small quiet\" type=\"button\" data-clear>Clear</button></header><div class=\"stream-search\"><label class=\"unseen\" for=\"search\">Search messages</label> <input id=\"search\" class=\"field\" type=\"search\" placeholder=\"Search topic, source, data\" autocomplete=\"off\" spellcheck=\"false\" data-search></div><p class=\"note\" data-waiting hidden></p><div class=\"rows\" role=\"log\" aria-live=\"off\" aria-label=\"Messages\" tabindex=\"0\" data-testid=\"stream\" data-rows></div><p class=\"help\" role=\"status\" data-rows-empty>Loading the messages…</p></section>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -104,7 +104,37 @@ func StreamRow() templ.Component {
 			templ_7745c5c3_Var3 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "<div class=\"row\" data-testid=\"row\"><details><summary class=\"row-head\"><time data-row-time></time> <span class=\"row-source\" data-row-source></span> <span class=\"badge\" data-row-type></span> <span class=\"badge warn\" data-row-bare hidden>no envelope</span> <span class=\"badge\" data-row-retained hidden>retained</span> <code class=\"row-data\" data-row-data></code></summary><div class=\"tree\" data-row-tree></div></details></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "<div class=\"row\" data-testid=\"row\"><details><summary class=\"row-head\"><time data-row-time></time> <span class=\"row-source\" data-row-source></span> <span class=\"row-to\" data-row-to></span> <span class=\"badge\" data-row-type></span> <span class=\"badge warn\" data-row-bare hidden>no envelope</span> <span class=\"badge\" data-row-retained hidden>retained</span> <code class=\"row-data\" data-row-data></code></summary></details></div>")
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		return nil
+	})
+}
+
+// OpenedRow is what a row holds once it is opened; a thousand closed ones do without.
+func OpenedRow() templ.Component {
+	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
+		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
+		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
+			return templ_7745c5c3_CtxErr
+		}
+		templ_7745c5c3_Buffer, templ_7745c5c3_IsBuffer := templruntime.GetBuffer(templ_7745c5c3_W)
+		if !templ_7745c5c3_IsBuffer {
+			defer func() {
+				templ_7745c5c3_BufErr := templruntime.ReleaseBuffer(templ_7745c5c3_Buffer)
+				if templ_7745c5c3_Err == nil {
+					templ_7745c5c3_Err = templ_7745c5c3_BufErr
+				}
+			}()
+		}
+		ctx = templ.InitializeContext(ctx)
+		templ_7745c5c3_Var4 := templ.GetChildren(ctx)
+		if templ_7745c5c3_Var4 == nil {
+			templ_7745c5c3_Var4 = templ.NopComponent
+		}
+		ctx = templ.ClearChildren(ctx)
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "<div class=\"opened\"><p class=\"row-topic\" data-row-topic></p><div class=\"tree\" data-row-tree></div><p class=\"opened-end\"><button class=\"button small quiet\" type=\"button\" data-copy>Copy JSON</button> <span class=\"help\" role=\"status\" data-copied></span></p><pre data-row-json hidden></pre></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -128,38 +158,38 @@ func sendForm(s Settings) templ.Component {
 			}()
 		}
 		ctx = templ.InitializeContext(ctx)
-		templ_7745c5c3_Var4 := templ.GetChildren(ctx)
-		if templ_7745c5c3_Var4 == nil {
-			templ_7745c5c3_Var4 = templ.NopComponent
+		templ_7745c5c3_Var5 := templ.GetChildren(ctx)
+		if templ_7745c5c3_Var5 == nil {
+			templ_7745c5c3_Var5 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "<section class=\"send panel\" aria-labelledby=\"send-head\"><header class=\"panel-head\"><h2 id=\"send-head\">Send</h2></header><form data-send autocomplete=\"off\"><div class=\"send-grid\"><label for=\"send-type\">msg_type</label> <select id=\"send-type\" class=\"field\" name=\"type\"><option value=\"publish\">publish</option> <option value=\"heartbeat\">heartbeat</option></select> <label for=\"send-entity\">entity</label> <input id=\"send-entity\" class=\"field\" name=\"entity\" list=\"entities\" placeholder=\"")
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		var templ_7745c5c3_Var5 string
-		templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.ResolveAttributeValue(s.Entity)
-		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `developer.templ`, Line: 60, Col: 94}
-		}
-		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var5)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "\" spellcheck=\"false\" autocapitalize=\"none\"> <label for=\"send-tags\">tags</label> <input id=\"send-tags\" class=\"field\" name=\"tags\" placeholder=\"sensor, indoor\" spellcheck=\"false\" autocapitalize=\"none\" aria-describedby=\"send-tags-help\"></div><p id=\"send-tags-help\" class=\"help\">At most 10, with commas between.</p><datalist id=\"entities\" data-entities></datalist><fieldset class=\"send-data\"><legend>data</legend><div class=\"tabs\"><label><input type=\"radio\" name=\"as\" value=\"fields\" checked> Fields</label> <label><input type=\"radio\" name=\"as\" value=\"json\"> JSON</label></div><div data-fields></div><button class=\"button small quiet\" type=\"button\" data-add>Add a field</button> <textarea class=\"field code\" name=\"json\" rows=\"5\" spellcheck=\"false\" aria-label=\"data as JSON\" data-json hidden></textarea></fieldset><div class=\"send-end\"><button class=\"button primary\" type=\"submit\" data-send-button>Send</button><p class=\"said\" role=\"status\" data-testid=\"said\" data-said></p></div><p class=\"help\">QoS 1 to <code>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<section class=\"send panel\" aria-labelledby=\"send-head\" data-send-panel hidden><header class=\"panel-head\"><h2 id=\"send-head\">Send</h2></header><form data-send autocomplete=\"off\"><div class=\"send-grid\"><label for=\"send-type\">msg_type</label> <select id=\"send-type\" class=\"field\" name=\"type\"><option value=\"publish\">publish</option> <option value=\"heartbeat\">heartbeat</option></select> <label for=\"send-entity\">entity</label> <input id=\"send-entity\" class=\"field\" name=\"entity\" list=\"entities\" placeholder=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var6 string
-		templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(s.Publish)
+		templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.ResolveAttributeValue(s.Entity)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `developer.templ`, Line: 80, Col: 45}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `developer.templ`, Line: 73, Col: 94}
 		}
-		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var6))
+		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var6)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "</code></p></form></section>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "\" spellcheck=\"false\" autocapitalize=\"none\"> <label for=\"send-tags\">tags</label> <input id=\"send-tags\" class=\"field\" name=\"tags\" placeholder=\"sensor, indoor\" spellcheck=\"false\" autocapitalize=\"none\" aria-describedby=\"send-tags-help\"></div><p id=\"send-tags-help\" class=\"help\">At most 10, with commas between.</p><datalist id=\"entities\" data-entities></datalist><fieldset class=\"send-data\"><legend>data</legend><div class=\"tabs\"><label><input type=\"radio\" name=\"as\" value=\"fields\" checked> Fields</label> <label><input type=\"radio\" name=\"as\" value=\"json\"> JSON</label></div><div data-fields></div><button class=\"button small quiet\" type=\"button\" data-add>Add a field</button> <textarea class=\"field code\" name=\"json\" rows=\"5\" spellcheck=\"false\" aria-label=\"data as JSON\" data-json hidden></textarea></fieldset><div class=\"send-end\"><button class=\"button primary\" type=\"submit\" data-send-button>Send</button><p class=\"said\" role=\"status\" data-testid=\"said\" data-said></p></div><p class=\"help\">QoS 1 to <code>")
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		var templ_7745c5c3_Var7 string
+		templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinStringErrs(s.Publish)
+		if templ_7745c5c3_Err != nil {
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `developer.templ`, Line: 93, Col: 45}
+		}
+		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var7))
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "</code></p></form></section>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -184,12 +214,12 @@ func FieldRow() templ.Component {
 			}()
 		}
 		ctx = templ.InitializeContext(ctx)
-		templ_7745c5c3_Var7 := templ.GetChildren(ctx)
-		if templ_7745c5c3_Var7 == nil {
-			templ_7745c5c3_Var7 = templ.NopComponent
+		templ_7745c5c3_Var8 := templ.GetChildren(ctx)
+		if templ_7745c5c3_Var8 == nil {
+			templ_7745c5c3_Var8 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<div class=\"field-row\" data-field><input class=\"field\" data-field-name aria-label=\"name\" placeholder=\"temperature\" spellcheck=\"false\" autocapitalize=\"none\"> <input class=\"field\" data-field-value aria-label=\"value\" placeholder=\"21.5\" spellcheck=\"false\" autocapitalize=\"none\"> <button class=\"button small quiet\" type=\"button\" data-field-remove aria-label=\"Remove this field\">×</button></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "<div class=\"field-row\" data-field><input class=\"field\" data-field-name aria-label=\"name\" placeholder=\"temperature\" spellcheck=\"false\" autocapitalize=\"none\"> <input class=\"field\" data-field-value aria-label=\"value\" placeholder=\"21.5\" spellcheck=\"false\" autocapitalize=\"none\"> <button class=\"button small quiet\" type=\"button\" data-field-remove aria-label=\"Remove this field\">×</button></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -51,7 +51,7 @@ func Enter(p EnterPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<p id=\"code-help\" class=\"help\">It is the part behind the # of the link that <code>trellis serve</code> printed. It opens this page once.</p><button class=\"button primary\" type=\"submit\" data-submit data-busy=\"Opening…\">Open</button></form><p class=\"aside\"><a href=\"/\">I have an access key</a></p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<p id=\"code-help\" class=\"help\">It is the part behind the # of the link that <code>trellis serve</code> or <code>trellis link</code> printed. It opens this page once.</p><noscript><p class=\"note\">Browsers keep what is behind the # to themselves, and without scripts this page cannot read it. So copy the code from the address to the field above.</p></noscript><button class=\"button primary\" type=\"submit\" data-submit data-busy=\"Opening…\">Open</button></form><p class=\"aside\"><a href=\"/\">I have an access key</a></p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -14,7 +14,7 @@ var SignInExamples = map[string]SignInPage{
 // EnterExamples are the operator's way in.
 var EnterExamples = map[string]EnterPage{
 	"enter":         {},
-	"enter-refused": {Refused: "This code was not accepted. It works once; the server prints a new one when it starts."},
+	"enter-refused": {Refused: "This code was not accepted. It works once. Run trellis link on the server's machine for a new one."},
 }
 
 // ProblemExamples are the pages for what went wrong.
@@ -38,6 +38,9 @@ var BoardExamples = map[string]BoardPage{
 			},
 			{Entity: "greenhouse:climate", Reading: "humidity", Label: "Humidity", Value: "63", Unit: "%", At: moment.Add(-30 * time.Second)},
 			{Entity: "door", Reading: "door", Label: "Door", Value: "closed", At: moment.Add(-3 * time.Hour)},
+			{Entity: "test", Reading: "temperature", Label: "Temperature", Value: "21.4", Unit: "°C", At: moment, ByHand: true},
+			{Entity: "test", Reading: "count", Label: "Count", Value: "1,795,370,082", At: moment},
+			{Entity: "test", Reading: "note", Label: "Note", Value: "The pump was looked at and needs a new seal", At: moment},
 		}, moment),
 	},
 	"board-empty": {Holder: "greenhouse", Settings: keySettings("greenhouse")},

@@ -93,6 +93,7 @@ func TestWordsAgreeWithTheScripts(t *testing.T) {
 			Words   string
 		}
 		Entities []struct{ ID, Name, Place string }
+		Values   []struct{ Value, Words, Kind, Size string }
 	}
 	if err := json.Unmarshal(raw, &vectors); err != nil {
 		t.Fatal(err)
@@ -100,6 +101,12 @@ func TestWordsAgreeWithTheScripts(t *testing.T) {
 	for _, v := range vectors.Ages {
 		if got := age(time.Duration(v.Seconds) * time.Second); got != v.Words {
 			t.Errorf("age of %d s is %q, want %q", v.Seconds, got, v.Words)
+		}
+	}
+	for _, v := range vectors.Values {
+		words := capitalWord(v.Value)
+		if words != v.Words || kindOf(words) != v.Kind || sizeOf(words) != v.Size {
+			t.Errorf("%q is shown as %q, a %s, %q; want %q, a %s, %q", v.Value, words, kindOf(words), sizeOf(words), v.Words, v.Kind, v.Size)
 		}
 	}
 	for _, v := range vectors.Entities {

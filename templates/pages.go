@@ -49,6 +49,7 @@ type Card struct {
 	Value   string // "41.3"
 	Unit    string // "%"; may be empty
 	At      time.Time
+	ByHand  bool    // a person sent it from a page: it must not look measured
 	Age     string  // "30 s ago"; filled by [Groups]
 	Points  []Point // recent values, oldest first, so that the graph does not start empty; may be empty
 }

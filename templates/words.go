@@ -24,6 +24,7 @@ func Groups(cards []Card, now time.Time) []Group {
 			groups = append(groups, Group{Entity: c.Entity, Name: name, Place: place})
 		}
 		c.Age = age(now.Sub(c.At))
+		c.Value = capitalWord(c.Value)
 		groups[i].Cards = append(groups[i].Cards, c)
 	}
 	slices.SortStableFunc(groups, func(a, b Group) int { return cmp.Compare(a.Entity, b.Entity) })
@@ -41,6 +42,35 @@ func entityWords(id string) (name, place string) {
 		return id, ""
 	}
 	return capital(parts[len(parts)-1]), capital(strings.Join(parts[:len(parts)-1], ", "))
+}
+
+// capitalWord makes one word that a device says, such as "open", look like an answer; longer text stays as it came.
+func capitalWord(s string) string {
+	if strings.ContainsFunc(s, func(c rune) bool { return c < 'a' || c > 'z' }) {
+		return s
+	}
+	return capital(s)
+}
+
+// kindOf tells numbers from words, which are set in other letters.
+func kindOf(value string) string {
+	if value != "" && strings.Trim(value, "0123456789.,\u2212+e-") == "" {
+		return "number"
+	}
+	return "word"
+}
+
+// sizeOf says how long a value is, so that it fits its card.
+func sizeOf(value string) string {
+	switch n := utf8.RuneCountInString(value); {
+	case n <= 7:
+		return ""
+	case n <= 10:
+		return "long"
+	case n <= 14:
+		return "longer"
+	}
+	return "longest"
 }
 
 func capital(s string) string {
@@ -77,7 +107,7 @@ func summary(groups []Group) string {
 	}
 	switch {
 	case values == 0:
-		return "Connected. Nothing has been sent yet."
+		return "Nothing has been sent yet."
 	case len(groups) == 1:
 		return count(values, "value", "values") + " from " + groups[0].Name + "."
 	}

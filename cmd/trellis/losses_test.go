@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,19 +14,19 @@ import (
 func TestLossesAreToldOnceAMinuteAndOnlyWhenThereAreAny(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		var now losses
+		var behind atomic.Uint64
 		ctx, cancel := context.WithCancel(t.Context())
 		told := make(chan struct{})
 		go func() {
 			defer close(told)
-			tellLosses(ctx, slog.New(slog.NewTextHandler(&out, nil)), func() losses { return now })
+			tellLosses(ctx, slog.New(slog.NewTextHandler(&out, nil)), func() losses { return losses{PagesBehind: behind.Load()} })
 		}()
 		time.Sleep(5*lossesEvery + time.Second)
 		synctest.Wait()
 		if out.Len() > 0 {
 			t.Errorf("told of nothing: %s", out.String())
 		}
-		now.PagesBehind = 12
+		behind.Store(12)
 		time.Sleep(3 * lossesEvery)
 		synctest.Wait()
 		cancel()

@@ -8,7 +8,7 @@ import (
 
 // Limits of script per page, packed with brotli: what a phone on a slow network downloads before it is live.
 const (
-	viewerLimit    = 20_000 // the board and the worker
+	viewerLimit    = 21_000 // the board and the worker, which tells who was signed out and what was sent by hand
 	developerLimit = 30_000 // the same with the developer view
 )
 

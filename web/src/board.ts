@@ -84,6 +84,7 @@ function take(heard: Heard): void {
 function become(to: State): void {
   const back = to.link === "live" && state.link !== "live";
   state = to;
+  if (back) freshDeveloper();
   if (!back || !troubled) return;
   troubled = false;
   meanwhile = 0;
@@ -104,9 +105,17 @@ function refresh(): void {
   status.show(what, at);
   board.tick(what.known);
   put(find(document, "[data-summary]"), board.summary(state.link === "live"));
-  find(document, "[data-empty]").hidden = board.size > 0;
+  hideEmpty(board.size > 0 || state.link === "refused");
+  developer?.offer(board.entities());
   find(document, "[data-read]").hidden = board.size === 0;
   find(document, '[data-step="listening"]').classList.toggle("done", state.link === "live");
+}
+
+/** hideEmpty takes the hints away, but nobody's place on the page with them. */
+function hideEmpty(hidden: boolean): void {
+  const empty = find(document, "[data-empty]");
+  if (hidden && empty.contains(document.activeElement)) find(document, "main").focus();
+  empty.hidden = hidden;
 }
 
 /** press sends a message and reports each stage; the hub gives it back when it could not be sent in time. */
@@ -118,32 +127,60 @@ function press(payload: string, stage: (message: ToPage) => void): void {
 
 function testValue(): void {
   const button = document.querySelector<HTMLButtonElement>("[data-test-value]");
-  if (!button) return;
-  button.hidden = false;
-  button.addEventListener("click", () => {
+  let sending = false;
+  button?.addEventListener("click", () => {
+    if (sending) return;
     const said = find(document, "[data-test-said]");
-    button.disabled = true;
+    sending = true; // without disabling the button, which would lose its focus
     put(said, say.sending);
-    press(JSON.stringify({ msg_type: "publish", data: { temperature: 21.4 }, tags: ["test"] }), (message) => {
-      button.disabled = false;
+    press(testPayload(), (message) => {
+      sending = false;
       put(said, sendWords(message, Date.now()));
     });
   });
 }
 
+/** The operator is no device, so what the operator tries out is about an entity of its own. */
+function testPayload(): string {
+  return JSON.stringify({
+    msg_type: "publish",
+    data: { temperature: 21.4 },
+    tags: ["test"],
+    ...(settings.entity === "" && { entity: "test" }),
+    context: { by: "page" },
+  });
+}
+
+const loadDeveloper = () => import("./view/developer");
+
 async function openDeveloper(): Promise<void> {
   if (developer) return;
-  const { Developer } = await import("./view/developer");
-  developer ??= new Developer(press, () => board.entities());
-  for (const heard of early.splice(0)) developer.hear(heard);
+  try {
+    const { Developer } = await loadDeveloper();
+    developer ??= new Developer(press);
+    for (const heard of early.splice(0)) developer.hear(heard);
+    developer.offer(board.entities());
+  } catch (error) {
+    console.error("trellis developer view:", error);
+    put(find(document, "[data-rows-empty]"), say.developerFailed);
+  }
+}
+
+/** freshDeveloper loads it while the server is there, so that it is at hand when the server is not. */
+function freshDeveloper(): void {
+  setTimeout(() => {
+    if (toggle.on) void openDeveloper();
+    else loadDeveloper().catch(() => {}); // a press tries again, and says so
+  }, 1500);
 }
 
 find(document, "[data-read]").addEventListener("click", () => status.speak(board.aloud()));
 status.onTry(() => link.nudge(true));
-new Switch((on) => {
+const toggle = new Switch((on) => {
   if (on) void openDeveloper();
 });
 testValue();
+for (const part of document.querySelectorAll<HTMLElement>("[data-scripted]")) part.hidden = false;
 link.start();
 refresh();
 setInterval(refresh, 1000);

@@ -25,6 +25,7 @@ test("fields become data", () => {
     msg_type: "publish",
     data: { temperature: 21.5 },
     timestamp: "2026-05-01T12:00:00.000Z",
+    context: { by: "page" },
   });
 });
 
@@ -35,13 +36,14 @@ test("tags and entity go along when they are given", () => {
     tags: ["a", "b"],
     timestamp: "2026-05-01T12:00:00.000Z",
     entity: "shed:pump",
+    context: { by: "page" },
   });
 });
 
 test("what is missing is said", () => {
   assert.match(String(payload({ fields: [] })), /nothing to send/);
   assert.match(String(payload({ fields: [{ name: "", value: "1" }] })), /no name/);
-  assert.match(String(payload({ as: "json", json: "{" })), /not JSON/);
+  assert.match(String(payload({ as: "json", json: "{" })), /not JSON yet\. Line 1, column 2: a name/);
   assert.match(String(payload({ tags: Array.from({ length: 11 }, (_, i) => `t${i}`).join() })), /At most 10/);
 });
 

@@ -1,6 +1,7 @@
 /** Compose makes the payload to send out of what a form holds. */
+import { fault } from "./fault";
 import { isObject } from "./reading";
-import { say } from "./words";
+import { exact } from "./words.developer";
 
 export interface Field {
   readonly name: string;
@@ -25,7 +26,7 @@ export function compose(draft: Draft, at: Date): Composed {
   const data = draft.as === "json" ? dataOfText(draft.json) : dataOfFields(draft.fields);
   if ("problem" in data) return data;
   const tags = tagsOf(draft.tags);
-  if (tags.length > maxTags) return { problem: say.manyTags };
+  if (tags.length > maxTags) return { problem: exact.manyTags };
   const entity = draft.entity.trim();
   return {
     payload: JSON.stringify({
@@ -34,6 +35,7 @@ export function compose(draft: Draft, at: Date): Composed {
       ...(tags.length > 0 && { tags }),
       timestamp: at.toISOString(),
       ...(entity !== "" && { entity }),
+      context: { by: "page" },
     }),
   };
 }
@@ -46,8 +48,8 @@ type Data = { readonly data: unknown } | { readonly problem: string };
 
 function dataOfFields(fields: readonly Field[]): Data {
   const filled = fields.filter((f) => f.name.trim() !== "" || f.value.trim() !== "");
-  if (filled.length === 0) return { problem: say.noData };
-  if (filled.some((f) => f.name.trim() === "")) return { problem: say.noName };
+  if (filled.length === 0) return { problem: exact.noData };
+  if (filled.some((f) => f.name.trim() === "")) return { problem: exact.noName };
   return { data: Object.fromEntries(filled.map((f) => [f.name.trim(), jsonValue(f.value)])) };
 }
 
@@ -59,11 +61,11 @@ export function jsonValue(text: string): unknown {
 }
 
 function dataOfText(text: string): Data {
-  if (text.trim() === "") return { problem: say.noData };
+  if (text.trim() === "") return { problem: exact.noData };
   try {
     return { data: JSON.parse(text) };
-  } catch (error) {
-    return { problem: say.notJSON(error instanceof Error ? error.message : String(error)) };
+  } catch {
+    return { problem: exact.notJSON(fault(text)) };
   }
 }
 

@@ -12,8 +12,12 @@ export interface Envelope {
   readonly source: string;
   /** The entity whose readings these are; empty when the message is addressed to somebody. */
   readonly about: string;
+  /** For whom it is; empty when it holds readings. */
+  readonly to: string;
   /** True for what was sent without an envelope. */
   readonly bare: boolean;
+  /** True when a person sent it from a page: it must never look measured. */
+  readonly byHand: boolean;
 }
 
 /** parse reads a delivered payload; null if it is not one, which only the developer view shows. */
@@ -26,15 +30,18 @@ export function parse(payload: string): Envelope | null {
   }
   if (!isObject(json)) return null;
   const context = isObject(json.context) ? json.context : {};
+  const [source, about] = [text(json.source), text(context.about)];
   return {
     type: text(json.msg_type),
     data: json.data,
     tags: Array.isArray(json.tags) ? json.tags.filter((t): t is string => typeof t === "string") : [],
     timestamp: Date.parse(text(json.timestamp)),
     received: Date.parse(text(context.received)),
-    source: text(json.source),
-    about: text(context.about),
+    source,
+    about,
+    to: about === "" ? text(json.dest) || text(json.entity) : "",
     bare: context.envelope === false,
+    byHand: context.by === "page" || source.endsWith(":operator"),
   };
 }
 

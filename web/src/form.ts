@@ -1,6 +1,6 @@
 /** What the small forms share: post in place, so that a refused text stays in its field. */
 import { find, put } from "./view/find";
-import { say } from "./words";
+import { gate } from "./words.gate";
 
 interface Refusal {
   message?: string;
@@ -39,9 +39,11 @@ async function send(form: HTMLFormElement, refused: (status: number) => string):
     });
     if (answer.ok) return "";
     const body = (await answer.json().catch(() => ({}))) as Refusal;
-    if (answer.status === 429) return body.message || say.tooManyTries;
-    return answer.status >= 500 ? body.message || say.serverNotAnswering : refused(answer.status) || body.message || "";
+    if (answer.status === 429) return body.message || gate.tooManyTries;
+    return answer.status >= 500
+      ? body.message || gate.serverNotAnswering
+      : refused(answer.status) || body.message || "";
   } catch {
-    return say.serverNotAnswering;
+    return gate.serverNotAnswering;
   }
 }

@@ -20,7 +20,8 @@ const long = 15_000;
 export function shown(state: State, now: number, online: boolean, opened: number): Shown {
   if (state.link === "live") return { look: "live", word: say.live, strip: "", action: "", known: true };
   if (state.link === "refused") {
-    return { look: "stopped", word: say.stopped, strip: say.keyRefused, action: "again", known: false };
+    const strip = state.code === closed.signedOut ? say.signedOut : say.keyRefused;
+    return { look: "stopped", word: say.stopped, strip, action: "again", known: false };
   }
   const trouble = now - state.since;
   const first = state.link === "connecting";

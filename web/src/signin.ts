@@ -1,7 +1,7 @@
 /** The sign-in page's script: shows the key on request and posts it in place. */
 import { postInPlace } from "./form";
 import { find, put } from "./view/find";
-import { say } from "./words";
+import { gate } from "./words.gate";
 
 const form = find<HTMLFormElement>(document, '[data-form="signin"]');
 const key = find<HTMLInputElement>(form, "#key");
@@ -12,7 +12,8 @@ show.addEventListener("click", () => {
   const hidden = key.type === "password";
   key.type = hidden ? "text" : "password";
   show.setAttribute("aria-pressed", String(hidden));
-  put(show, hidden ? say.hide : say.show);
+  put(show, hidden ? gate.hide : gate.show);
 });
 
-postInPlace(form, (status) => (status === 403 ? say.keyRefused : say.keyNotAccepted));
+// Why a key was withdrawn is for the server to say.
+postInPlace(form, (status) => (status === 403 ? "" : gate.keyNotAccepted));

@@ -20,7 +20,7 @@ test("the trouble is as old as its first loss", () => {
 });
 
 test("a refused key is final", () => {
-  for (const end of [lost(4003), { kind: "refused", at: noon } as const]) {
+  for (const end of [lost(4003), lost(4010), { kind: "refused", at: noon } as const]) {
     const state = after(opened, end, opened, lost(), { kind: "nudged" });
     assert.equal(state.link, "refused");
   }
@@ -56,7 +56,8 @@ test("words for trouble", async (t) => {
     ["a server that restarts", after(opened, lost(4012)), at(4), true, "Updating", /back in a moment/, ""],
     ["a key used elsewhere", after(opened, lost(4005)), at(4), true, "Reconnecting", /Something else is using/, ""],
     ["too many pages", after(opened, lost(4009)), at(4), true, "Busy", /very busy/, ""],
-    ["a refused key at once", after(opened, lost(4003)), at(0), true, "Stopped", /no longer works/, "again"],
+    ["a refused key at once", after(opened, lost(4003)), at(0), true, "Stopped", /no longer works\. Ask/, "again"],
+    ["signed out elsewhere", after(opened, lost(4010)), at(0), true, "Stopped", /^You signed out in another/, "again"],
     ["a first connection in trouble", after(), noon + 4000, true, "Connecting", from, ""],
   ];
   for (const [name, state, now, online, word, strip, action] of cases) {

@@ -9,7 +9,7 @@ export interface State {
   readonly since: number;
   /** When it was last live; 0 if never. */
   readonly lastLive: number;
-  /** The close code of the last loss; 0 if none was given. */
+  /** The close code of the last loss, or of the end; 0 if none was given. */
   readonly code: number;
 }
 
@@ -20,7 +20,7 @@ export type Happening =
   | { readonly kind: "nudged" };
 
 /** Close codes of /live that change what we do or say. */
-export const closed = { refused: 4003, taken: 4005, limit: 4009, restart: 4012 } as const;
+export const closed = { refused: 4003, taken: 4005, limit: 4009, signedOut: 4010, restart: 4012 } as const;
 
 export function initial(at: number): State {
   return { link: "connecting", attempt: 0, since: at, lastLive: 0, code: 0 };
@@ -37,7 +37,9 @@ export function next(state: State, happening: Happening): State {
     case "nudged":
       return { ...state, attempt: 0 };
     case "lost":
-      if (happening.code === closed.refused) return next(state, { kind: "refused", at: happening.at });
+      if (happening.code === closed.refused || happening.code === closed.signedOut) {
+        return { ...state, link: "refused", since: happening.at, code: happening.code };
+      }
       if (state.link === "live") {
         return { link: "waiting", attempt: 1, since: happening.at, lastLive: happening.at, code: happening.code };
       }

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { age, count, entityWords, say, span } from "./words";
+import { age, capitalWord, count, entityWords, kindOf, say, sizeOf, span } from "./words";
 
 interface Vectors {
   ages: { seconds: number; words: string }[];
   entities: { id: string; name: string; place: string }[];
+  values: { value: string; words: string; kind: string; size: string }[];
 }
 
 const vectors = JSON.parse(readFileSync("../templates/testdata/words.json", "utf8")) as Vectors;
@@ -16,6 +17,13 @@ test("ages are said as the server says them", () => {
 
 test("entities are named as the server names them", () => {
   for (const v of vectors.entities) assert.deepEqual(entityWords(v.id), { name: v.name, place: v.place });
+});
+
+test("values are shown as the server shows them", () => {
+  for (const { value, ...want } of vectors.values) {
+    const words = capitalWord(value);
+    assert.deepEqual({ words, kind: kindOf(words), size: sizeOf(words) }, want);
+  }
 });
 
 test("one and many", () => {

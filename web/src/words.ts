@@ -1,4 +1,7 @@
-/** Every sentence that the scripts say, in one file; the server's own are in templates. */
+/**
+ * Every sentence that the board says; the server's own are in templates. What only the developer view or the small pages
+ * say is in words.developer.ts and words.gate.ts, so that nobody else downloads it.
+ */
 import { capital } from "./reading";
 
 const language = "en";
@@ -46,6 +49,24 @@ export function entityWords(id: string): { name: string; place: string } {
   return { name: capital(last), place: capital(parts.slice(0, -1).join(", ")) };
 }
 
+/** capitalWord makes one word that a device says, such as "open", look like an answer; longer text stays as it came. */
+export function capitalWord(value: string): string {
+  return /^[a-z]+$/.test(value) ? capital(value) : value;
+}
+
+/** kindOf tells numbers from words, which are set in other letters. */
+export function kindOf(value: string): "number" | "word" {
+  return /^[\d.,\u2212+e-]+$/.test(value) ? "number" : "word";
+}
+
+/** sizeOf says how long a value is, so that it fits its card. */
+export function sizeOf(value: string): "" | "long" | "longer" | "longest" {
+  const n = [...value].length;
+  if (n <= 7) return "";
+  if (n <= 10) return "long";
+  return n <= 14 ? "longer" : "longest";
+}
+
 export const say = {
   live: "Live",
   connecting: "Connecting",
@@ -61,7 +82,8 @@ export const say = {
   notAnsweringFrom: (at: string) =>
     `This page's server is not answering. Showing values from ${at}. We keep trying by ourselves.`,
   updatingSoon: "Updating, back in a moment.",
-  keyRefused: "This access key no longer works.",
+  keyRefused: "This access key no longer works. Ask whoever gave it to you for a new one.",
+  signedOut: "You signed out in another tab.",
   taken: "Something else is using the same access key, so both keep losing the connection.",
   busy: "This page is very busy. We try again by ourselves.",
   upstreamDown: (since: number, now: number) =>
@@ -79,32 +101,17 @@ export const say = {
   cardOld: (ago: string) => `Last heard ${ago}`,
   cardQuiet: (since: string, usual: string) => `Quiet since ${since} (usually every ${usual})`,
   cardUnknown: "Not known right now.",
-  before: (value: string, until: string) => `${value} until ${until}`,
+  byHand: "Sent by hand",
+  before: (value: string, since: string) => `Since ${since}, before: ${value}`,
   share: (part: string, whole: string) => `${part} % of ${whole}`,
   graph: (label: string, low: string, high: string, unit: string, n: number) =>
     `${label}: ${n} values between ${low} and ${high}${unit ? ` ${unit}` : ""}`,
   sending: "Sending…",
   accepted: (at: string) => `Accepted ${at}`,
   notSent: "Not sent. Press again if you still want it.",
+  notSentStopped: "Not sent: this page has stopped.",
+  developerFailed:
+    "The developer view did not load, because this page's server did not answer. It loads as soon as it does.",
   unsure: "No answer came. It may have been accepted: look at the messages before you press again.",
   refusedBecause: (why: string) => `Not accepted: ${why}`,
-  notJSON: (why: string) => `This is not JSON yet: ${why}`,
-  onlyJSON: "This data has lists or objects inside, so it stays JSON.",
-  noData: "There is nothing to send yet. Fill in a name and a value.",
-  noName: "A value has no name.",
-  manyTags: "At most 10 tags can go with a message.",
-  messages: (n: number) => count(n, "message", "messages"),
-  found: (n: number, all: number) => `${n} of ${all}`,
-  waiting: (n: number) => `Paused. ${count(n, "message", "messages")} came in meanwhile.`,
-  waitingLost: (n: number) => `Paused. More than ${n} came in; only the last ${n} are kept.`,
-  notFound: "No message contains this.",
-  noRows: "Nothing has come in since this page was opened.",
-  pause: "Pause",
-  resume: "Go on",
-  show: "Show",
-  hide: "Hide",
-  keyNotAccepted: "This access key was not accepted. Check that you copied all of it.",
-  serverNotAnswering: "This page's server did not answer. Check your internet and press again.",
-  tooManyTries: "Too many tries. Wait a minute and press again.",
-  codeNotAccepted: "This code was not accepted. It works once; the server prints a new one when it starts.",
 };

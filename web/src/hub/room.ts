@@ -6,12 +6,14 @@ import type { Supervisor } from "./supervisor";
 type Post = (message: ToPage) => void;
 
 const emptyFor = 5000; // a page that only reloads is back sooner
+const overtaken = 10_000; // how much later than a new page the end of an earlier sign-in may be heard
 
 export class Room {
   private readonly pages = new Map<string, Post>();
   private hub: Supervisor | null = null;
   private mayConnect = false;
   private leaving: ReturnType<typeof setTimeout> | undefined;
+  private joined = 0; // when a new page last came to a hub that was there already
 
   constructor(
     private readonly make: (settings: HubSettings, say: Post) => Supervisor,
@@ -60,10 +62,45 @@ export class Room {
       return;
     }
     clearTimeout(this.leaving);
+    let hub = this.hub;
+    if (!this.pages.has(page)) {
+      this.joined = hub ? Date.now() : 0;
+      // The server let this page in just now, so a refusal from before says nothing about it.
+      if (hub?.state.link === "refused") hub = null;
+    }
+    hub ??= this.open(settings);
     this.pages.set(page, post);
-    this.hub ??= this.make(settings, (m) => this.tell(m));
-    if (this.mayConnect) this.hub.start();
-    post({ kind: "snapshot", state: this.hub.state, heard: this.hub.memory.snapshot() });
+    if (this.mayConnect) hub.start();
+    post({ kind: "snapshot", state: hub.state, heard: hub.memory.snapshot() });
+  }
+
+  /**
+   * open makes a fresh hub in place of the one there was; what that one still gives back goes to its page. If it was
+   * doubted and is refused again, the first refusal's code says why.
+   */
+  private open(settings: HubSettings, why = 0): Supervisor {
+    this.hub?.rest();
+    const hub = this.make(settings, (m) => {
+      const current = hub === this.hub;
+      if (current && m.kind === "state" && m.state.link === "refused") {
+        hub.state = { ...m.state, code: why || m.state.code };
+        if (!this.doubt(settings, hub.state.code)) this.tell({ kind: "state", state: hub.state });
+      } else if (current || m.kind === "unsent") {
+        this.tell(m);
+      }
+    });
+    this.hub = hub;
+    this.tell({ kind: "state", state: hub.state });
+    return hub;
+  }
+
+  /** doubt tries once more when the refusal may be about a sign-in that a page which has just come has replaced. */
+  private doubt(settings: HubSettings, why: number): boolean {
+    if (Date.now() - this.joined > overtaken) return false;
+    this.joined = 0;
+    const hub = this.open(settings, why);
+    if (this.mayConnect) hub.start();
+    return true;
   }
 
   private tell(message: ToPage): void {

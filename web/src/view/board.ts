@@ -42,7 +42,7 @@ export class Board {
     for (const reading of readings(envelope.data)) {
       if (this.isWhole(envelope, reading)) continue;
       const card = this.cardOf(envelope.about, reading.name);
-      if (card.hear(reading, at)) newer++;
+      if (card.hear(reading, at, envelope.byHand)) newer++;
       this.changed.add(card);
     }
     if (newer > 0) this.drawSoon();

@@ -1,6 +1,6 @@
 import { describe, type Reading, type Shown, showNumber } from "../reading";
 import { draw, type Look, Series } from "../series";
-import { age, clock, say, span } from "../words";
+import { age, capitalWord, clock, kindOf, say, sizeOf, span } from "../words";
 import { find, put } from "./find";
 
 /** Card keeps one value alive in the markup that the server rendered. */
@@ -16,6 +16,7 @@ export class Card {
   private shown: Shown;
   private whole = ""; // "64 MB" for what is a part of something
   private before: { value: string; until: number } | null = null;
+  private byHand: boolean;
 
   constructor(readonly element: HTMLElement) {
     this.entity = element.dataset.entity ?? "";
@@ -26,6 +27,7 @@ export class Card {
       value: find(element, "[data-value]").textContent ?? "",
       unit: find(element, "[data-unit]").textContent ?? "",
     };
+    this.byHand = find(element, "[data-note]").textContent !== ""; // the only note that the server prints
     for (const point of (element.dataset.points ?? "").split(" ")) {
       const [at, value] = point.split(",").map(Number);
       if (at && value !== undefined && Number.isFinite(value)) this.series.add(at, value);
@@ -33,15 +35,17 @@ export class Card {
   }
 
   /** hear takes a value of a moment; an older one than the card shows only joins the graph. */
-  hear(reading: Reading, at: number): boolean {
+  hear(reading: Reading, at: number, byHand: boolean): boolean {
     this.series.add(at, typeof reading.value === "number" ? reading.value : null);
     if (at < this.at) return false;
-    const shown = describe(reading);
+    const described = describe(reading);
+    const shown = { ...described, value: capitalWord(described.value) };
     if (typeof reading.value !== "number" && this.shown.value !== "" && this.shown.value !== shown.value) {
       this.before = { value: this.shown.value, until: at };
     }
     this.at = at;
     this.raw = reading.value;
+    this.byHand = byHand;
     this.shown = shown;
     return true;
   }
@@ -57,14 +61,15 @@ export class Card {
   render(now: number): void {
     const { label, value, unit } = this.shown;
     put(find(this.element, "[data-label]"), label);
-    put(find(this.element, "[data-value]"), typeof this.raw === "string" || !unit ? capitalWord(value) : value);
+    const output = find(this.element, "[data-value]");
+    put(output, value);
     put(find(this.element, "[data-unit]"), unit);
-    this.element.dataset.kind = isWord(value) ? "word" : "number";
+    this.element.dataset.kind = kindOf(value);
+    this.element.dataset.size = sizeOf(value);
+    output.title = sizeOf(value) === "longest" ? value : "";
     const note = find(this.element, "[data-note]");
-    put(
-      note,
-      this.whole || (this.before ? say.before(capitalWord(this.before.value), clock(this.before.until, now)) : ""),
-    );
+    const more = this.whole || (this.before ? say.before(this.before.value, clock(this.before.until, now)) : "");
+    put(note, [this.byHand ? say.byHand : "", more].filter(Boolean).join(" · "));
     note.hidden = note.textContent === "";
     this.drawGraph();
     this.tick(now, true);
@@ -87,7 +92,8 @@ export class Card {
   /** sentence says the value for somebody who listens. */
   sentence(now: number): string {
     const { label, value, unit } = this.shown;
-    return `${label} ${capitalWord(value)}${unit ? ` ${unit}` : ""}, ${age(Math.max(0, now - this.at))}`;
+    const hand = this.byHand ? `, ${say.byHand.toLowerCase()}` : "";
+    return `${label} ${value}${unit ? ` ${unit}` : ""}, ${age(Math.max(0, now - this.at))}${hand}`;
   }
 
   get label(): string {
@@ -113,13 +119,4 @@ export class Card {
     const [low, high] = [showNumber(Math.min(...values), scaled), showNumber(Math.max(...values), scaled)];
     graph.setAttribute("aria-label", say.graph(this.shown.label, low.value, high.value, high.unit, values.length));
   }
-}
-
-function isWord(value: string): boolean {
-  return !/^[\d.,\u2212+e]+$/.test(value);
-}
-
-/** capitalWord makes one word that a device says, such as "open", look like an answer; longer text stays as it came. */
-function capitalWord(value: string): string {
-  return /^[a-z]+$/.test(value) ? value.charAt(0).toUpperCase() + value.slice(1) : value;
 }

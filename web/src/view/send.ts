@@ -1,6 +1,7 @@
 import { compose, type Draft, type Field, fieldsOfJSON, jsonOfFields } from "../compose";
 import type { ToPage } from "../hub/protocol";
 import { say } from "../words";
+import { exact } from "../words.developer";
 import { clone, find, put } from "./find";
 import { sendWords } from "./sent";
 
@@ -19,36 +20,58 @@ export class Send {
   private readonly said = find(document, "[data-said]");
   private readonly add = find<HTMLButtonElement>(document, "[data-add]");
 
+  private sending = false;
+  private offered = "";
+
   constructor(
     private readonly form: HTMLFormElement,
     private readonly press: Press,
-    entities: () => string[],
   ) {
+    find(document, "[data-send-panel]").hidden = false;
     this.addField({ name: "", value: "" });
     this.add.addEventListener("click", () => this.addField({ name: "", value: "" }).focus());
     for (const radio of form.querySelectorAll<HTMLInputElement>('input[name="as"]')) {
       radio.addEventListener("change", () => this.change(radio.value));
     }
     this.named<HTMLSelectElement>("type").addEventListener("change", () => this.suggest());
-    this.named<HTMLInputElement>("entity").addEventListener("focus", () => this.offer(entities()));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.submit();
     });
   }
 
+  /** offer lists the entities that the board knows, to choose from. */
+  offer(entities: readonly string[]): void {
+    if (this.offered === entities.join("\n")) return;
+    this.offered = entities.join("\n");
+    find(document, "[data-entities]").replaceChildren(
+      ...entities.map((entity) => {
+        const option = document.createElement("option");
+        option.value = entity;
+        return option;
+      }),
+    );
+  }
+
   private submit(): void {
+    if (this.sending) return;
     const made = compose(this.draft(), new Date());
     if ("problem" in made) {
       this.say(made.problem, "problem");
       return;
     }
-    this.button.disabled = true;
+    this.busy(true);
     this.say(say.sending, "sending");
     this.press(made.payload, (message) => {
-      this.button.disabled = false;
+      this.busy(false);
       this.say(sendWords(message, Date.now()), message.kind === "accepted" ? "accepted" : "problem");
     });
+  }
+
+  /** busy leaves the button its focus, which one that is disabled would lose. */
+  private busy(sending: boolean): void {
+    this.sending = sending;
+    this.button.setAttribute("aria-disabled", String(sending));
   }
 
   private say(words: string, stage: string): void {
@@ -101,7 +124,7 @@ export class Send {
       const fields = fieldsOfJSON(this.json.value);
       if (!fields) {
         find<HTMLInputElement>(this.form, 'input[name="as"][value="json"]').checked = true;
-        this.say(say.onlyJSON, "problem");
+        this.say(exact.onlyJSON, "problem");
         return;
       }
       this.setFields(fields);
@@ -115,15 +138,5 @@ export class Send {
   private suggest(): void {
     const untouched = this.json.hidden && this.draftFields().every((f) => f.name === "" && f.value === "");
     if (this.named("type").value === "heartbeat" && untouched) this.setFields(heartbeat);
-  }
-
-  private offer(entities: readonly string[]): void {
-    find(document, "[data-entities]").replaceChildren(
-      ...entities.map((entity) => {
-        const option = document.createElement("option");
-        option.value = entity;
-        return option;
-      }),
-    );
   }
 }

@@ -11,6 +11,6 @@ export function sendWords(message: ToPage, now: number): string {
     case "unsure":
       return say.unsure;
     case "refused":
-      return message.words ? say.refusedBecause(message.words) : say.keyRefused;
+      return message.words ? say.refusedBecause(message.words) : say.notSentStopped;
   }
 }

@@ -1,9 +1,10 @@
 import type { Heard } from "../hub/protocol";
 import { keep, matches, most, type Row, rowOf } from "../rows";
-import { say } from "../words";
+import { exact } from "../words.developer";
 import { clone, find, put } from "./find";
 import { openTree } from "./tree";
 
+const dayOf = new Intl.DateTimeFormat("en", { day: "numeric", month: "short" });
 const timeOf = new Intl.DateTimeFormat("en", {
   hour: "2-digit",
   minute: "2-digit",
@@ -29,6 +30,7 @@ export class Stream {
     this.pause.addEventListener("click", () => this.setPaused(!this.paused));
     find(document, "[data-clear]").addEventListener("click", () => this.clear());
     this.search.addEventListener("input", () => this.filter());
+    this.words();
   }
 
   hear(heard: Heard): void {
@@ -45,7 +47,7 @@ export class Stream {
   private setPaused(paused: boolean): void {
     this.paused = paused;
     this.pause.setAttribute("aria-pressed", String(paused));
-    put(this.pause, paused ? say.resume : say.pause);
+    put(this.pause, paused ? exact.resume : exact.pause);
     if (!paused) {
       this.fresh.push(...this.waiting.splice(0));
       this.overflowed = false;
@@ -98,22 +100,24 @@ export class Stream {
   private words(): void {
     const searched = this.search.value.trim() !== "";
     const found = searched ? this.rows.filter((r) => matches(r, this.search.value)).length : this.rows.length;
-    put(find(document, "[data-count]"), searched ? say.found(found, this.rows.length) : say.messages(found));
+    put(find(document, "[data-count]"), searched ? exact.found(found, this.rows.length) : exact.messages(found));
     const empty = find(document, "[data-rows-empty]");
     empty.hidden = found > 0;
-    put(empty, searched && this.rows.length > 0 ? say.notFound : say.noRows);
+    put(empty, searched && this.rows.length > 0 ? exact.notFound : exact.noRows);
     const waiting = find(document, "[data-waiting]");
     waiting.hidden = !this.paused;
-    put(waiting, this.overflowed ? say.waitingLost(most) : say.waiting(this.waiting.length));
+    put(waiting, this.overflowed ? exact.waitingLost(most) : exact.waiting(this.waiting.length));
   }
 
   private make(row: Row): HTMLElement {
     const element = clone("row");
     const { heard, envelope } = row;
     const time = find<HTMLTimeElement>(element, "[data-row-time]");
-    time.dateTime = new Date(heard.at).toISOString();
-    put(time, timeOf.format(heard.at));
+    const at = envelope?.received || heard.at; // a remembered message came when it came, not when we heard of it
+    time.dateTime = new Date(at).toISOString();
+    put(time, timeWords(at));
     put(find(element, "[data-row-source]"), envelope?.source.split(":").slice(2).join(":") || heard.topic);
+    put(find(element, "[data-row-to]"), envelope?.to ? exact.addressed(envelope.to) : "");
     put(find(element, "[data-row-type]"), envelope?.type || "?");
     find(element, "[data-row-bare]").hidden = envelope !== null && !envelope.bare;
     find(element, "[data-row-retained]").hidden = !heard.retained;
@@ -124,11 +128,33 @@ export class Stream {
   }
 
   private open(element: HTMLElement, row: Row): void {
-    const topic = document.createElement("p");
-    topic.className = "row-topic";
-    topic.textContent = row.heard.topic;
-    find(element, "[data-row-tree]").append(topic, openTree(jsonOf(row.heard.payload)));
+    const opened = clone("opened");
+    put(find(opened, "[data-row-topic]"), row.heard.topic);
+    find(opened, "[data-row-tree]").append(openTree(jsonOf(row.heard.payload)));
+    find(opened, "[data-copy]").addEventListener("click", () => void copy(opened, row.heard.payload));
+    find(element, "details").append(opened);
   }
+}
+
+/** copy puts the payload as it came on the clipboard; where pages may not, it shows and selects it. */
+async function copy(opened: HTMLElement, payload: string): Promise<void> {
+  const said = find(opened, "[data-copied]");
+  try {
+    await navigator.clipboard.writeText(payload);
+    put(said, exact.copied);
+  } catch {
+    const json = find(opened, "[data-row-json]");
+    put(json, payload);
+    json.hidden = false;
+    getSelection()?.selectAllChildren(json);
+    put(said, exact.selected);
+  }
+}
+
+/** timeWords gives the time of day, with the day in front when that is not today. */
+function timeWords(at: number): string {
+  const day = dayOf.format(at);
+  return (day === dayOf.format(Date.now()) ? "" : `${day}, `) + timeOf.format(at);
 }
 
 function jsonOf(payload: string): unknown {

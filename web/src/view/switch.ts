@@ -10,12 +10,16 @@ export class Switch {
   constructor(private readonly changed: (on: boolean) => void) {
     this.button.hidden = false;
     this.button.addEventListener("click", () => {
-      const on = this.view.hidden !== false;
+      const on = !this.on;
       this.set(on);
       keep(on);
       if (on) this.view.scrollIntoView({ block: "nearest" });
     });
     this.set(kept());
+  }
+
+  get on(): boolean {
+    return !this.view.hidden;
   }
 
   private set(on: boolean): void {

@@ -3,26 +3,30 @@ import { isObject } from "../reading";
 const firstItems = 200; // a list of 100,000 must not stop the page
 
 /** tree shows JSON as nested details; each level is made when it is opened. */
-export function tree(value: unknown, name = ""): HTMLElement {
+function tree(value: unknown, name = "", open = ""): HTMLElement {
   if (!isObject(value) && !Array.isArray(value)) return line(name, leaf(value));
   const entries = Object.entries(value);
   const details = document.createElement("details");
   const summary = document.createElement("summary");
   summary.append(key(name), Array.isArray(value) ? `[${entries.length}]` : `{${entries.length}}`);
   details.append(summary);
-  details.addEventListener("toggle", () => fill(details, entries), { once: true });
+  details.addEventListener("toggle", () => fill(details, entries, open), { once: true });
   return details;
 }
 
-/** openTree shows the first level at once. */
+/** openTree shows the first level at once, and of a message also what is in its data. */
 export function openTree(value: unknown): HTMLElement {
-  const root = tree(value);
+  const root = tree(value, "", "data");
   if (root instanceof HTMLDetailsElement) root.open = true;
   return root;
 }
 
-function fill(details: HTMLElement, entries: [string, unknown][]): void {
-  for (const [name, value] of entries.slice(0, firstItems)) details.append(tree(value, name));
+function fill(details: HTMLElement, entries: [string, unknown][], open: string): void {
+  for (const [name, value] of entries.slice(0, firstItems)) {
+    const branch = tree(value, name);
+    if (name === open && branch instanceof HTMLDetailsElement) branch.open = true;
+    details.append(branch);
+  }
   if (entries.length > firstItems) details.append(line("", `… ${entries.length - firstItems} more`));
 }
 

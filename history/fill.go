@@ -1,0 +1,85 @@
+package history
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+
+	"trellis/message"
+)
+
+// operator is the entity under whose name the operator sends.
+const operator = "operator"
+
+// byHand says whether a person sent a message from a page, rather than a device. web/src/envelope.ts says the same.
+func byHand(source string, payload []byte) bool {
+	if strings.HasSuffix(source, ":"+operator) {
+		return true
+	}
+	if !bytes.Contains(payload, []byte(`"page"`)) {
+		return false // nearly always; this saves another look inside
+	}
+	var envelope struct{ Context struct{ By json.RawMessage } }
+	return json.Unmarshal(payload, &envelope) == nil && string(envelope.Context.By) == `"page"`
+}
+
+// steps are the migrations that SQL alone cannot say.
+func steps() []*goose.Migration {
+	return []*goose.Migration{goose.NewGoMigration(3, &goose.GoFunc{RunTx: fillValues}, nil)}
+}
+
+// fillValues gives the readings that were noted before 00002 their values, out of the messages that hold them.
+func fillValues(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, `UPDATE latest SET size = coalesce((SELECT length(payload) FROM messages WHERE id = message), 0)`)
+	if err != nil {
+		return err
+	}
+	topics, err := topicsOf(ctx, tx, "latest")
+	if err != nil {
+		return err
+	}
+	for _, topic := range topics {
+		if err := forget(ctx, tx, topic); err != nil { // they were not bounded by bytes before
+			return err
+		}
+	}
+	ids, err := column[int64](ctx, tx, `SELECT DISTINCT message FROM latest`)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := fillFrom(ctx, tx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fillFrom fills what one message is the newest of.
+func fillFrom(ctx context.Context, tx *sql.Tx, id int64) error {
+	var m message.Message
+	var received int64
+	err := tx.QueryRowContext(ctx, `SELECT topic, source, about, payload, received FROM messages WHERE id = ?`, id).
+		Scan(&m.Topic, &m.Source, &m.About, &m.Payload, &received)
+	if err != nil {
+		return err
+	}
+	names, err := column[string](ctx, tx, `SELECT reading FROM latest WHERE message = ?`, id)
+	if err != nil {
+		return err
+	}
+	at, found := delivered(m.Payload, fromStamp(received))
+	hand := byHand(m.Source, m.Payload)
+	held := make(map[reading]noted, len(names))
+	for _, r := range found {
+		if slices.Contains(names, r.Name) {
+			held[reading{m.Topic, m.About, r.Name}] = noted{message: id, size: len(m.Payload), value: r.Value, at: at, byHand: hand}
+		}
+	}
+	return remember(ctx, tx, held)
+}
