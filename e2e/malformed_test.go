@@ -170,8 +170,7 @@ func TestBadPacketsHaveTheirOutcomeAndTheServerServesOn(t *testing.T) {
 				conn, err := wire.Dial(t.Context(), address)
 				must(t, err)
 				defer func() { _ = conn.Close() }()
-				_, err = conn.Write(tt.send)
-				must(t, err)
+				_, _ = conn.Write(tt.send) // fails when the door is closed before all of it was sent
 				judgeStranger(t, conn, tt.want)
 				roundTrip(t, healthy, well)
 			})
@@ -179,7 +178,7 @@ func TestBadPacketsHaveTheirOutcomeAndTheServerServesOn(t *testing.T) {
 		for name, tt := range guests(k) {
 			t.Run(door+", logged in: "+name, func(t *testing.T) {
 				c := s.in(t).open(address, k.login("#bad"))
-				must(t, c.Send(tt.send))
+				_ = c.Send(tt.send) // fails when the door is closed before all of it was sent
 				judgeGuest(t, c, tt.want)
 				_ = c.Close()
 				roundTrip(t, healthy, well)
