@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,9 +48,15 @@ type Broker struct {
 	keys   Keys
 	log    *slog.Logger
 
-	engine *engine
-	router *router
-	door   *register
+	engine    *engine
+	router    *router
+	door      *register
+	lasting   *lasting
+	health    *health
+	keeper    *keeper
+	strangers *strangers
+
+	background *background
 
 	ended  atomic.Uint64 // how many times EndKey was called; see admit
 	counts counts
@@ -65,7 +72,8 @@ type Stats struct {
 	Refused       uint64 // connections turned away at the gate, or cut for breaking a rule
 	Panics        uint64 // connections or messages that hit a fault of ours and were given up alone
 	DroppedQoS0   uint64 // QoS 0 publishes that could not be recorded and delivered because the record was too slow
-	Undeliverable uint64 // messages too large to be delivered once normalised
+	Undeliverable uint64 // deliveries given up: too large once normalised, or not stored within half a minute
+	Unclaimed     uint64 // messages dropped because the store was full of what waited for absent sessions
 }
 
 // Open starts the broker on its folder. What was accepted before the last stop and not yet recorded is recorded and
@@ -83,21 +91,60 @@ func open(ctx context.Context, c Config, normalise normaliser) (*Broker, error) 
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	c.Limits = c.Limits.withDefaults()
-	e, err := startEngine(c.Dir, c.SyncEvery, c.Limits, c.Log)
+	h := newHealth(c.Dir, c.Log)
+	e, err := startBounded(ctx, c, h)
 	if err != nil {
 		return nil, fmt.Errorf("open broker: %w", err)
 	}
-	b := &Broker{limits: c.Limits, keys: c.Keys, log: c.Log, engine: e, door: newRegister(c.Limits)}
-	if err := e.wake(ctx); err != nil {
-		e.close()
-		return nil, fmt.Errorf("open broker: %w", err)
+	h.publish = e.probe
+	b := &Broker{
+		limits: c.Limits, keys: c.Keys, log: c.Log, engine: e, door: newRegister(c.Limits), health: h,
+		strangers: &strangers{log: c.Log},
+		keeper:    &keeper{engine: e, log: c.Log, doubt: h.doubt, most: messageBytes(c.Limits)},
 	}
-	b.router, err = startRouter(ctx, e, c, normalise, &b.counts.panics)
-	if err != nil {
-		e.close()
+	if err := b.begin(ctx, c, normalise); err != nil {
+		_ = e.close(context.WithoutCancel(ctx))
 		return nil, fmt.Errorf("open broker: %w", err)
 	}
 	return b, nil
+}
+
+// begin brings the engine to life.
+func (b *Broker) begin(ctx context.Context, c Config, normalise normaliser) (err error) {
+	if err := b.engine.wake(ctx); err != nil {
+		return err
+	}
+	if err := b.engine.bound(ctx, c.Limits); err != nil { // those that wake has made
+		return err
+	}
+	if b.lasting, err = learnSessions(ctx, b.engine, c.Limits); err != nil {
+		return err
+	}
+	if b.router, err = startRouter(ctx, b.engine, c, normalise, b.health, &b.counts.panics); err != nil {
+		return err
+	}
+	b.background = startBackground(b.health.run, b.keeper.run, b.strangers.run)
+	return nil
+}
+
+// background is what runs beside the messages until the broker closes.
+type background struct {
+	halt    context.CancelFunc
+	running sync.WaitGroup
+}
+
+func startBackground(all ...func(context.Context)) *background {
+	ctx, halt := context.WithCancel(context.Background())
+	g := &background{halt: halt}
+	for _, one := range all {
+		g.running.Go(func() { one(ctx) })
+	}
+	return g
+}
+
+func (g *background) stop() {
+	g.halt()
+	g.running.Wait()
 }
 
 // Subscribe has every routed message handed to deliver: once on the topic it was published on, and once on the messages
@@ -120,9 +167,7 @@ func (b *Broker) Publish(ctx context.Context, topic string, payload []byte, qos 
 // EndKey ends the live sessions of a key that was revoked or has expired. No will of theirs fires.
 func (b *Broker) EndKey(jti string) {
 	b.ended.Add(1)
-	for _, v := range b.door.ofKey(jti) {
-		v.end(ErrKeyEnded)
-	}
+	endAll(b.door.ofKey(jti), ErrKeyEnded)
 }
 
 // Stats gives the numbers as they are now.
@@ -134,20 +179,21 @@ func (b *Broker) Stats() Stats {
 		Panics:        b.counts.panics.Load(),
 		DroppedQoS0:   b.router.dropped(),
 		Undeliverable: b.router.undeliverable.Load(),
+		Unclaimed:     b.keeper.dropped.Load(),
 	}
 }
 
 // Close ends every connection without firing wills, lets the router finish what it holds and stops nats.
-// What is not finished when ctx ends stays on disk for the next Open.
+// What is not finished when ctx ends stays on disk for the next Open; nats may still be stopping then, and a second call
+// of Close waits for that. Until nats has stopped the folder cannot be opened again.
 func (b *Broker) Close(ctx context.Context) error {
-	for _, v := range b.door.close() {
-		v.end(ErrStopping)
-	}
+	endAll(b.door.close(), ErrStopping)
 	err := b.door.wait(ctx)
+	b.background.stop()
 	if stopErr := b.router.stop(ctx); err == nil {
 		err = stopErr
 	}
-	b.engine.close()
+	err = errors.Join(err, b.engine.close(ctx))
 	if err != nil {
 		return fmt.Errorf("close broker: %w", err)
 	}

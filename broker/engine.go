@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,10 +34,13 @@ type engine struct {
 
 	conn *nats.Conn // our own, in process
 	js   jetstream.JetStream
+
+	closing sync.Once
+	over    chan struct{} // closed when nats has stopped
 }
 
-func startEngine(dir string, syncEvery time.Duration, l Limits, log *slog.Logger) (*engine, error) {
-	e := &engine{tokens: newTokens()}
+func startEngine(dir string, syncEvery time.Duration, l Limits, h *health, log *slog.Logger) (*engine, error) {
+	e := &engine{tokens: newTokens(), over: make(chan struct{})}
 	opts := natsOptions(dir, syncEvery, l)
 	opts.CustomClientAuthentication = e.tokens
 	s, err := server.NewServer(opts)
@@ -44,7 +48,7 @@ func startEngine(dir string, syncEvery time.Duration, l Limits, log *slog.Logger
 		return nil, fmt.Errorf("prepare nats: %w", err)
 	}
 	e.nats = s
-	said := &natsLog{log: log}
+	said := &natsLog{log: log, doubt: h.doubt}
 	s.SetLoggerV2(said, false, false, false)
 	s.Start()
 	if !s.ReadyForConnections(startWithin) {
@@ -54,14 +58,14 @@ func startEngine(dir string, syncEvery time.Duration, l Limits, log *slog.Logger
 	}
 	e.address = fmt.Sprintf("127.0.0.1:%d", opts.MQTT.Port)
 	e.conn, err = nats.Connect("", nats.InProcessServer(s), nats.UserInfo(insideUser, e.tokens.inside),
-		nats.NoReconnect(), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		nats.NoReconnect(), nats.ClosedHandler(func(*nats.Conn) { h.doubt() }), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			log.Warn("nats reports", "error", err)
 		}))
 	if err == nil {
 		e.js, err = jetstream.New(e.conn)
 	}
 	if err != nil {
-		e.close()
+		_ = e.close(context.Background())
 		return nil, fmt.Errorf("reach nats: %w", err)
 	}
 	return e, nil
@@ -102,19 +106,24 @@ func natsOptions(dir string, syncEvery time.Duration, l Limits) *server.Options 
 // wake opens one MQTT session, since nats makes the streams of its MQTT side only with the first of them, and the router
 // must be listening on them before a device can publish.
 func (e *engine) wake(ctx context.Context) error {
-	hello := connect{clean: true}
-	conn, answer, err := e.dial(ctx, access.Grant{}, hello, "wake")
-	if err != nil {
-		return fmt.Errorf("wake the MQTT side of nats: %w", err)
-	}
-	defer conn.Close()
-	if answer[3] != 0 {
-		return fmt.Errorf("wake the MQTT side of nats: CONNACK %d", answer[3])
-	}
-	if _, err := conn.Write([]byte{typeDisconnect << 4, 0}); err != nil {
+	if err := e.hello(ctx, "wake"); err != nil {
 		return fmt.Errorf("wake the MQTT side of nats: %w", err)
 	}
 	return nil
+}
+
+// hello opens a clean session and leaves it again, which ends whatever nats keeps for that client.
+func (e *engine) hello(ctx context.Context, client string) error {
+	conn, answer, err := e.dial(ctx, access.Grant{}, connect{clean: true}, client)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if answer[3] != 0 {
+		return fmt.Errorf("CONNACK %d", answer[3])
+	}
+	_, err = conn.Write([]byte{typeDisconnect << 4, 0})
+	return err
 }
 
 // dial opens an MQTT session inside and gives nats's CONNACK, whatever it says.
@@ -145,18 +154,33 @@ func (e *engine) dial(ctx context.Context, g access.Grant, c connect, client str
 	return conn.(*net.TCPConn), answer, nil
 }
 
-func (e *engine) close() {
-	if e.conn != nil {
-		e.conn.Close()
+// close stops nats. It takes leave of each session by itself, which is slow with a thousand of them and cannot be cut
+// short. When ctx ends first, nats goes on stopping: the program may exit, since everything acknowledged is on disk and
+// the next start tidies up, or call close again to wait for the rest.
+func (e *engine) close(ctx context.Context) error {
+	e.closing.Do(func() {
+		if e.conn != nil {
+			e.conn.Close()
+		}
+		go func() {
+			defer close(e.over)
+			e.nats.Shutdown()
+			e.nats.WaitForShutdown()
+		}()
+	})
+	select {
+	case <-e.over:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stop nats: %w", ctx.Err())
 	}
-	e.nats.Shutdown()
-	e.nats.WaitForShutdown()
 }
 
 // natsLog hands on what nats says. It cannot hold a key: nats never sees one.
 type natsLog struct {
-	log  *slog.Logger
-	last atomic.Pointer[string]
+	log   *slog.Logger
+	doubt func() // an error may mean that a device's message was not stored
+	last  atomic.Pointer[string]
 }
 
 func (n *natsLog) failure() error {
@@ -170,6 +194,7 @@ func (n *natsLog) note(level slog.Level, format string, v []any) {
 	text := fmt.Sprintf(format, v...)
 	if level >= slog.LevelError {
 		n.last.Store(&text)
+		n.doubt()
 	}
 	n.log.Log(context.Background(), level, "nats says", "text", strings.TrimSpace(text))
 }

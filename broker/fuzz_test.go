@@ -47,7 +47,7 @@ func FuzzPacket(f *testing.F) {
 	f.Add([]byte{0xc0, 0, 0xe0, 0})
 	upstream, nats := loopback(f)
 	f.Fuzz(func(t *testing.T, in []byte) {
-		s := newSession(quietConn{}, Limits{Rate: 1e9, Burst: 1e9}.withDefaults())
+		s := newSession(newLine(quietConn{}), Limits{Rate: 1e9, Burst: 1e9}.withDefaults())
 		s.source.from, s.upstream = bytes.NewReader(in), upstream
 		s.grant = access.KeyGrant(shed.sub, shed.jti, time.Time{})
 		s.holdsWill = true // so that nats gets whole packets only
@@ -99,7 +99,7 @@ type quietConn struct{ net.Conn }
 
 func (quietConn) Close() error { return nil }
 
-func loopback(f *testing.F) (near *net.TCPConn, far net.Conn) {
+func loopback(f testing.TB) (near *net.TCPConn, far net.Conn) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		f.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"time"
 
@@ -14,14 +15,26 @@ import (
 
 // ServeConn serves one device over TCP or anything that behaves like it, and blocks until the connection is over.
 // It gives nil when the device took its leave by DISCONNECT, else the reason. It always closes device.
-func (b *Broker) ServeConn(ctx context.Context, device net.Conn) (reason error) {
+func (b *Broker) ServeConn(ctx context.Context, device net.Conn) error {
+	return b.ServeFrom(ctx, device, addressOf(device))
+}
+
+// ServeFrom is ServeConn for a device whose address is not that of the connection, which may be a proxy's.
+// The zero address is counted with nobody's.
+func (b *Broker) ServeFrom(ctx context.Context, conn net.Conn, from netip.Addr) (reason error) {
+	device := newLine(conn)
 	defer device.Close()
-	v, err := b.door.enter(device)
+	v, oldest, err := b.door.enter(device, from)
 	if err != nil {
 		b.counts.refused.Add(1)
+		b.strangers.refused(err)
 		return err
 	}
 	defer b.door.leave(v)
+	defer device.Close() // who has not left yet is waited for by Close and counts for its key
+	if oldest != nil {
+		oldest.end(ErrCrowdedOut)
+	}
 	stop := context.AfterFunc(ctx, func() { v.end(ErrStopping) })
 	defer stop()
 	defer func() {
@@ -40,9 +53,9 @@ func (b *Broker) ServeConn(ctx context.Context, device net.Conn) (reason error) 
 		s.end(err)
 	}
 	b.counts.accepted.Add(1)
-	b.log.DebugContext(ctx, "device connected", "grant", s.grant, "client", s.client, "remote", device.RemoteAddr())
+	b.log.DebugContext(ctx, "device connected", "grant", s.grant, "client", s.client, "remote", from)
 	reason = s.serve(b)
-	b.told(ctx, s, reason, time.Since(began))
+	b.told(ctx, s, from, reason, time.Since(began))
 	return reason
 }
 
@@ -59,24 +72,40 @@ func (b *Broker) admit(ctx context.Context, v *visit) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.client, s.holdsWill = c.client, c.will != nil
+	v.holder, s.client, s.holdsWill = s.grant, c.client, c.will != nil
 	if err := c.check(s.grant, b.limits); err != nil {
 		return nil, err
 	}
+	inner, fresh := c.innerID(s.grant), false
+	if !c.clean {
+		if fresh, err = b.lasting.take(s.grant, inner); err != nil {
+			return nil, err
+		}
+	}
+	err = b.seat(ctx, v, s, c, ended)
+	switch accepted := s.upstream != nil; {
+	case c.clean && accepted, fresh && !accepted:
+		b.lasting.drop(inner) // nats has ended it, or has never made it
+	}
+	return s, err
+}
+
+// seat gives the session its place among those of its key and opens it inside.
+func (b *Broker) seat(ctx context.Context, v *visit, s *session, c connect, ended uint64) error {
 	older, err := b.door.admit(v, s.grant.KeyID, c.client)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	// EndKey finds the visit from here on. If it came between Verify and now, it did not.
 	if b.ended.Load() != ended {
 		if _, err := b.login(c); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if older != nil {
 		older.end(ErrTakenOver)
 	}
-	return s, b.bind(ctx, v, s, c)
+	return b.bind(ctx, v, s, c)
 }
 
 // login checks user name and key. Every failure that could be a guess does the same work and has the same answer.
@@ -97,6 +126,7 @@ func (b *Broker) login(c connect) (access.Grant, error) {
 func (b *Broker) bind(ctx context.Context, v *visit, s *session, c connect) error {
 	upstream, answer, err := b.engine.dial(ctx, s.grant, c, c.innerID(s.grant))
 	if err != nil {
+		b.health.doubt()
 		b.log.WarnContext(ctx, "the broker inside took no session", "grant", s.grant, "error", err)
 		return ErrUnavailable
 	}
@@ -113,15 +143,20 @@ func (b *Broker) bind(ctx context.Context, v *visit, s *session, c connect) erro
 // refuse answers as the reason demands and says once why.
 func (b *Broker) refuse(ctx context.Context, v *visit, reason error) error {
 	b.counts.refused.Add(1)
-	b.log.LogAttrs(ctx, slog.LevelInfo, "connection refused",
-		slog.Any("remote", v.device.RemoteAddr()), slog.String("reason", reason.Error()))
+	level := slog.LevelInfo
+	if v.holder.KeyID == "" { // a stranger's: anyone could fill the log with them
+		level = slog.LevelDebug
+		b.strangers.refused(reason)
+	}
+	b.log.LogAttrs(ctx, level, "connection refused",
+		slog.Any("grant", v.holder), slog.Any("remote", v.address), slog.String("reason", reason.Error()))
 	var r *Refusal
 	if !errors.As(reason, &r) || len(r.answer) == 0 {
 		return reason
 	}
 	v.device.SetDeadline(time.Now().Add(time.Second))
 	if _, err := v.device.Write(r.answer); err == nil {
-		linger(v.device)
+		linger(v.device.Conn)
 	}
 	return reason
 }
@@ -135,19 +170,22 @@ func linger(device net.Conn) {
 	}
 }
 
-func (b *Broker) told(ctx context.Context, s *session, reason error, lasted time.Duration) {
+func (b *Broker) told(ctx context.Context, s *session, from netip.Addr, reason error, lasted time.Duration) {
 	var r *Refusal
 	level := slog.LevelDebug
 	if errors.As(reason, &r) {
 		b.counts.refused.Add(1)
 		level = slog.LevelWarn
 	}
+	if errors.Is(reason, ErrTakenOver) {
+		level = slog.LevelInfo // two programs with one client id go on like this for ever, and somebody will wonder
+	}
 	said := "left"
 	if reason != nil {
 		said = reason.Error()
 	}
 	b.log.LogAttrs(ctx, level, "device session ended", slog.Any("grant", s.grant), slog.String("client", s.client),
-		slog.Any("remote", s.device.RemoteAddr()), slog.String("reason", said), slog.Duration("lasted", lasted))
+		slog.Any("remote", from), slog.String("reason", said), slog.Duration("lasted", lasted))
 }
 
 // fault counts a panic of one connection and lets the others live.

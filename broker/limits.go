@@ -15,9 +15,10 @@ type Limits struct {
 	Burst         int           // 200
 
 	HalfOpen        int // connections without an accepted CONNECT; 1024
-	HalfOpenAddress int // the same from one address; 256
+	HalfOpenAddress int // the same from one address (IPv6: from one /64); 20
 	Connections     int // 10,000
 	PerKey          int // connections of one key; 64
+	SessionsPerKey  int // persistent sessions of one key, present and absent; 16
 
 	MaxStore   int64         // bytes JetStream may keep on disk; 8 GiB
 	MaxMemory  int64         // bytes JetStream may keep in memory; 64 MiB
@@ -48,9 +49,10 @@ func (l Limits) withDefaults() Limits {
 		Burst:         or(l.Burst, 200),
 
 		HalfOpen:        or(l.HalfOpen, 1024),
-		HalfOpenAddress: or(l.HalfOpenAddress, 256),
+		HalfOpenAddress: or(l.HalfOpenAddress, 20),
 		Connections:     or(l.Connections, 10_000),
 		PerKey:          or(l.PerKey, 64),
+		SessionsPerKey:  or(l.SessionsPerKey, 16),
 
 		MaxStore:   or(l.MaxStore, 8<<30),
 		MaxMemory:  or(l.MaxMemory, 64<<20),

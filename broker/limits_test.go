@@ -47,7 +47,7 @@ func TestNoConnectIsClosedInTime(t *testing.T) {
 }
 
 func TestStrangersCannotMakeUsKeepMuch(t *testing.T) {
-	h := start(t)
+	h := start(t, func(c *Config) { c.Limits.HalfOpenAddress = 1000 })
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
@@ -87,15 +87,20 @@ func TestHalfOpenConnectionsAreBounded(t *testing.T) {
 		d.send([]byte{0x10})
 		waiting = append(waiting, d)
 	}
+	await(t, func() bool { return h.halfOpen() == 3 })
 	h.dial().closed()
 	waiting[0].conn.Close()
 	for h.dialRefused() {
 	}
+	if n := h.halfOpen(); n > 3 {
+		t.Errorf("%d half open", n)
+	}
+}
+
+func (h *house) halfOpen() int {
 	h.b.door.mu.Lock()
 	defer h.b.door.mu.Unlock()
-	if h.b.door.halfOpen > 3 {
-		t.Errorf("%d half open", h.b.door.halfOpen)
-	}
+	return h.b.door.halfOpen.Len()
 }
 
 // dialRefused says whether a login is turned away at the door.

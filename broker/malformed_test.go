@@ -94,7 +94,7 @@ func (h *house) converse(t *testing.T, sent []byte) ([]byte, error) {
 	return said, <-why
 }
 
-func tcpPair(t *testing.T) (near, far net.Conn) {
+func tcpPair(t testing.TB) (near, far net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -86,7 +86,11 @@ func (r *router) settle(running, working context.Context, batch []routed) bool {
 	for _, p := range batch {
 		all = append(all, p.messages...)
 	}
-	recorded := r.insist(running, "record", func() error { return r.record(working, all) })
+	recorded := r.insist(running, "record", func() error {
+		err := r.record(working, all)
+		r.health.recordWaits(err)
+		return err
+	})
 	if !recorded || !r.deliver(running, working, batch) {
 		return false
 	}
@@ -114,7 +118,8 @@ func (r *router) giveUp(batch []routed) {
 	}
 }
 
-// insist tries until it works, says once that it does not and once that it does again, and gives up only to stop.
+// insist tries until it works or try itself gives up, says once that it does not and once that it does again, and is cut short only
+// by a stop.
 func (r *router) insist(running context.Context, what string, try func() error) bool {
 	pause := retryFirst
 	for failed := false; ; failed = true {
@@ -125,8 +130,11 @@ func (r *router) insist(running context.Context, what string, try func() error) 
 			}
 			return true
 		}
+		if errors.Is(err, errGivenUp) {
+			return true
+		}
 		if !failed {
-			r.log.Error("messages wait, this will be tried until it works", "step", what, "error", err)
+			r.log.Error("messages wait, this will be tried again", "step", what, "error", err)
 		}
 		if !sleep(running, pause) {
 			return false
@@ -135,12 +143,16 @@ func (r *router) insist(running context.Context, what string, try func() error) 
 	}
 }
 
-// deliver sends every message of the batch to those it names, in order. It returns when nats has them all on disk.
+// errGivenUp says that what could not be done has been counted and will not be tried again.
+var errGivenUp = errors.New("given up")
+
+// deliver sends every message of the batch to those it names, in order. It returns when nats has them all on disk, or has
+// refused for so long that the rest must not wait any more: those are counted, and they are in the record all the same.
 func (r *router) deliver(running, working context.Context, batch []routed) bool {
 	var due []*nats.Msg
 	for _, p := range batch {
 		for _, m := range p.messages {
-			for _, topic := range r.addressees(p.account, m) {
+			for _, topic := range r.addressees(p, m) {
 				due = r.due(due, topic, m)
 			}
 		}
@@ -148,8 +160,23 @@ func (r *router) deliver(running, working context.Context, batch []routed) bool 
 	if len(due) == 0 {
 		return true
 	}
+	until := time.Now().Add(r.patience)
 	return r.insist(running, "deliver", func() (err error) {
-		due, err = r.store(working, due)
+		if due, err = r.store(working, due); err != nil {
+			r.health.doubt()
+		}
+		switch {
+		case err == nil && r.patience == 0:
+			r.patience = deliverWithin
+			r.log.Info("messages are delivered again", "undeliverable", r.undeliverable.Load())
+		case err != nil && working.Err() == nil && !time.Now().Before(until):
+			all := r.undeliverable.Add(uint64(len(due)))
+			if r.patience > 0 {
+				r.log.Error("messages are recorded but cannot be delivered", "undeliverable", all, "error", err)
+			}
+			r.patience = 0 // the next ones are tried once, until one gets through
+			return errGivenUp
+		}
 		return err
 	})
 }
@@ -192,6 +219,8 @@ func (r *router) store(ctx context.Context, due []*nats.Msg) (failed []*nats.Msg
 
 // await waits for nats's acknowledgements and sends each stored message on to subscribers at QoS 0.
 func (r *router) await(ctx context.Context, sent []*nats.Msg, acks []jetstream.PubAckFuture, failed *[]*nats.Msg) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin) // for all of them together
+	defer cancel()
 	var problem error
 	for i, ack := range acks {
 		var err error
@@ -201,8 +230,6 @@ func (r *router) await(ctx context.Context, sent []*nats.Msg, acks []jetstream.P
 		case err = <-ack.Err():
 		case <-ctx.Done():
 			err = ctx.Err()
-		case <-time.After(answerWithin):
-			err = context.DeadlineExceeded
 		}
 		if err != nil {
 			problem = fmt.Errorf("nats did not take it: %w", err)
@@ -225,6 +252,7 @@ func (r *router) publish(ctx context.Context, topic string, payload []byte, qos 
 	m := routedPublish(subject, payload, '0'+min(qos, 1))
 	if qos > 0 {
 		if _, err := r.engine.js.PublishMsg(ctx, m); err != nil {
+			r.health.doubt()
 			return fmt.Errorf("store it: %w", err)
 		}
 	}

@@ -23,10 +23,12 @@ var (
 	ErrMQTT5           = &Refusal{sentence: "MQTT 5 is not spoken here", answer: []byte{typeConnack << 4, 3, 0, 0x84, 0}}
 	ErrUnavailable     = &Refusal{sentence: "the broker inside did not take the session", answer: connack(3)}
 	ErrTooMany         = &Refusal{sentence: "too many connections", answer: connack(3)}
+	ErrCrowdedOut      = &Refusal{sentence: "it said nothing yet and made room for a newer connection"}
 	ErrTooManyOfKey    = &Refusal{sentence: "too many connections with this key", answer: connack(3)}
 	ErrLogin           = &Refusal{sentence: "user name or key is wrong", answer: connack(4)}
 	ErrKeyNotValid     = &Refusal{sentence: "the key has been revoked or has expired", answer: connack(5)}
 	ErrClientID        = &Refusal{sentence: "the client id is not that of the key's entity", answer: connack(5)}
+	ErrTooManySessions = &Refusal{sentence: "too many persistent sessions (clean session 0) with this key; connect once with clean session 1 to end one", answer: connack(2)}
 	ErrWill            = &Refusal{sentence: "the key may not publish its will there", answer: connack(5)}
 )
 

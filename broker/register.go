@@ -1,11 +1,14 @@
 package broker
 
 import (
+	"container/list"
 	"context"
 	"net"
 	"net/netip"
 	"slices"
 	"sync"
+
+	"trellis/access"
 )
 
 // register knows every connection and counts them against the limits.
@@ -16,7 +19,7 @@ type register struct {
 	closed    bool
 	empty     chan struct{} // closed when closed is set and visits is empty
 	visits    map[*visit]struct{}
-	halfOpen  int
+	halfOpen  *list.List         // of *visit, the oldest first
 	ofAddress map[netip.Addr]int // half-open ones
 	byKey     map[string][]*visit
 	byClient  map[string]*visit
@@ -24,41 +27,48 @@ type register struct {
 
 // visit is one connection, from its first byte to its last.
 type visit struct {
-	device  net.Conn
-	address netip.Addr // of the device; an IPv6 address is counted by its /64
+	device  *line
+	address netip.Addr   // of the device
+	holder  access.Grant // set when the key has been verified; owned by ServeConn
 
 	mu      sync.Mutex
 	session *session // nil until nats has accepted it
 	ended   error    // set when the visit was ended before it had a session
 
 	// owned by the register's lock
-	halfOpen    bool
+	halfOpen    *list.Element // nil when it is not half open any more
 	key, client string
 }
 
 func newRegister(l Limits) *register {
 	return &register{
-		limits: l, empty: make(chan struct{}), visits: map[*visit]struct{}{},
+		limits: l, empty: make(chan struct{}), visits: map[*visit]struct{}{}, halfOpen: list.New(),
 		ofAddress: map[netip.Addr]int{}, byKey: map[string][]*visit{}, byClient: map[string]*visit{},
 	}
 }
 
-// enter takes in a connection that has not said anything yet.
-func (r *register) enter(device net.Conn) (*visit, error) {
-	v := &visit{device: device, address: addressOf(device), halfOpen: true}
+// enter takes in a connection that has not said anything yet. When there are too many of those the oldest gives way:
+// an honest device needs milliseconds for its CONNECT, so what has waited longest is the least likely to send one.
+func (r *register) enter(device *line, from netip.Addr) (v, oldest *visit, err error) {
+	v = &visit{device: device, address: from}
+	network := networkOf(from)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case r.closed:
-		return nil, ErrClosed
-	case r.halfOpen >= r.limits.HalfOpen, r.ofAddress[v.address] >= r.limits.HalfOpenAddress,
+		return nil, nil, ErrClosed
+	case from.IsValid() && r.ofAddress[network] >= r.limits.HalfOpenAddress,
 		len(r.visits) >= r.limits.Connections+r.limits.HalfOpen:
-		return nil, ErrTooMany
+		return nil, nil, ErrTooMany
+	}
+	if r.halfOpen.Len() >= r.limits.HalfOpen {
+		oldest = r.halfOpen.Front().Value.(*visit)
+		r.settle(oldest)
 	}
 	r.visits[v] = struct{}{}
-	r.halfOpen++
-	r.ofAddress[v.address]++
-	return v, nil
+	v.halfOpen = r.halfOpen.PushBack(v)
+	r.ofAddress[network]++
+	return v, oldest, nil
 }
 
 // admit counts a visit to its key and gives the older visit with the same client id, if there is one.
@@ -69,9 +79,10 @@ func (r *register) admit(v *visit, key, client string) (older *visit, err error)
 	switch {
 	case r.closed:
 		return nil, ErrStopping
-	case len(r.visits)-r.halfOpen >= r.limits.Connections:
+	case len(r.visits)-r.halfOpen.Len() >= r.limits.Connections:
 		return nil, ErrTooMany
-	case older == nil && len(r.byKey[key]) >= r.limits.PerKey:
+	case older == nil && len(r.byKey[key]) >= r.limits.PerKey,
+		len(r.byKey[key]) >= 2*r.limits.PerKey: // those taken over count until they have taken their leave
 		return nil, ErrTooManyOfKey
 	}
 	r.settle(v)
@@ -83,13 +94,14 @@ func (r *register) admit(v *visit, key, client string) (older *visit, err error)
 
 // settle ends v's being half open.
 func (r *register) settle(v *visit) {
-	if !v.halfOpen {
+	if v.halfOpen == nil {
 		return
 	}
-	v.halfOpen = false
-	r.halfOpen--
-	if r.ofAddress[v.address]--; r.ofAddress[v.address] <= 0 {
-		delete(r.ofAddress, v.address)
+	r.halfOpen.Remove(v.halfOpen)
+	v.halfOpen = nil
+	network := networkOf(v.address)
+	if r.ofAddress[network]--; r.ofAddress[network] <= 0 {
+		delete(r.ofAddress, network)
 	}
 }
 
@@ -122,7 +134,7 @@ func (r *register) ofKey(key string) []*visit {
 func (r *register) live() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.visits) - r.halfOpen
+	return len(r.visits) - r.halfOpen.Len()
 }
 
 // close refuses newcomers from now on and gives those who are still here.
@@ -141,6 +153,12 @@ func (r *register) close() []*visit {
 		close(r.empty)
 	}
 	return all
+}
+
+func (r *register) isClosed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.closed
 }
 
 func (r *register) wait(ctx context.Context) error {
@@ -163,7 +181,7 @@ func (v *visit) end(reason error) {
 	if v.ended == nil {
 		v.ended = reason
 	}
-	v.device.Close()
+	v.device.hangUp()
 }
 
 // begin binds a session to the visit, unless the visit was ended meanwhile.
@@ -195,7 +213,12 @@ func addressOf(c net.Conn) netip.Addr {
 	if err != nil {
 		return netip.Addr{}
 	}
-	a := ap.Addr().Unmap().WithZone("")
+	return ap.Addr()
+}
+
+// networkOf is what an address is counted by: one household or machine has a whole /64 of IPv6.
+func networkOf(a netip.Addr) netip.Addr {
+	a = a.Unmap().WithZone("")
 	if a.Is6() {
 		if p, err := a.Prefix(64); err == nil {
 			return p.Addr()

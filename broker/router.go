@@ -41,6 +41,7 @@ const (
 	repeatAfter   = 10 * time.Second
 	retryFirst    = 100 * time.Millisecond
 	retryLongest  = 10 * time.Second
+	deliverWithin = 30 * time.Second // so long a message that nats refuses holds up those behind it
 )
 
 type router struct {
@@ -49,6 +50,7 @@ type router struct {
 	record     func(context.Context, []message.Message) error
 	normalise  normaliser
 	maxPayload int
+	health     *health
 	log        *slog.Logger
 	created    time.Time // of the stream; part of every ID
 	listeners  listeners
@@ -57,10 +59,14 @@ type router struct {
 	plain   *nats.Subscription // QoS 0 as it comes
 	fetched chan jetstream.Msg // QoS 1 and 2 for the recorder
 	done    uint64             // everything up to this sequence has been handled; owned by the recorder
+	shown   uint64             // the same of the watcher, and owned by it
+
+	patience time.Duration // how long delivering may hold up the rest; owned by the recorder
 
 	halt    context.CancelFunc // take nothing new
 	abandon context.CancelFunc // leave even what is in hand
 	running sync.WaitGroup
+	stopped atomic.Bool
 
 	panics        *atomic.Uint64
 	lost          atomic.Uint64
@@ -69,17 +75,19 @@ type router struct {
 
 // routed is one publish and what was made of it.
 type routed struct {
-	account  string
-	messages []message.Message
-	stored   jetstream.Msg // nil for QoS 0
-	sequence uint64
+	account   string
+	unclaimed bool // by a key that nobody knows
+	messages  []message.Message
+	stored    jetstream.Msg // nil for QoS 0
+	sequence  uint64
 }
 
-func startRouter(ctx context.Context, e *engine, c Config, normalise normaliser, panics *atomic.Uint64) (*router, error) {
+func startRouter(ctx context.Context, e *engine, c Config, normalise normaliser, h *health, panics *atomic.Uint64) (*router, error) {
 	working, abandon := context.WithCancel(context.Background())
 	running, halt := context.WithCancel(working)
 	r := &router{
 		engine: e, keys: c.Keys, record: c.Record, normalise: normalise, log: c.Log, panics: panics,
+		health: h, patience: deliverWithin,
 		halt: halt, abandon: abandon,
 		maxPayload: int(e.conn.MaxPayload()) - 1024, // room for headers
 		queue:      make(chan routed, queuedQoS0), fetched: make(chan jetstream.Msg, batchSize),
@@ -98,10 +106,7 @@ func startRouter(ctx context.Context, e *engine, c Config, normalise normaliser,
 }
 
 func (r *router) start(ctx, running, working context.Context, s jetstream.Stream) error {
-	recorder, err := s.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
-		Durable: recorderName, FilterSubject: streamPrefix + publishes,
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: repeatAfter, MaxAckPending: unackedAtMost,
-	})
+	recorder, err := r.recorder(ctx)
 	if err != nil {
 		return fmt.Errorf("listen on stored publishes: %w", err)
 	}
@@ -112,35 +117,39 @@ func (r *router) start(ctx, running, working context.Context, s jetstream.Stream
 		return fmt.Errorf("listen on QoS 0 publishes: %w", err)
 	}
 	r.plain.SetPendingLimits(queuedQoS0, 64<<20)
-	watcher, err := s.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		FilterSubject: streamPrefix + publishes, AckPolicy: jetstream.AckNonePolicy,
-		DeliverPolicy: jetstream.DeliverNewPolicy, MemoryStorage: true, InactiveThreshold: time.Minute,
-	})
+	watcher, err := r.watcher(ctx)
 	if err != nil {
 		return fmt.Errorf("watch stored publishes: %w", err)
 	}
-	return r.run(running, working, watcher, recorder)
+	r.run(running, working, watcher, recorder)
+	return nil
+}
+
+func (r *router) recorder(ctx context.Context) (jetstream.Consumer, error) {
+	return r.engine.js.CreateOrUpdateConsumer(ctx, stream, jetstream.ConsumerConfig{
+		Durable: recorderName, FilterSubject: streamPrefix + publishes,
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: repeatAfter, MaxAckPending: unackedAtMost,
+	})
+}
+
+// watcher listens from where the last one stopped; the first one from now on.
+func (r *router) watcher(ctx context.Context) (jetstream.Consumer, error) {
+	c := jetstream.ConsumerConfig{
+		FilterSubject: streamPrefix + publishes, AckPolicy: jetstream.AckNonePolicy,
+		DeliverPolicy: jetstream.DeliverNewPolicy, MemoryStorage: true, InactiveThreshold: time.Minute,
+	}
+	if r.shown > 0 {
+		c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, r.shown+1
+	}
+	return r.engine.js.CreateConsumer(ctx, stream, c)
 }
 
 // run starts the goroutines; stop ends them.
-func (r *router) run(running, working context.Context, watcher, recorder jetstream.Consumer) error {
-	watched, err := watcher.Messages(jetstream.PullMaxMessages(fetchAhead))
-	if err != nil {
-		return fmt.Errorf("watch stored publishes: %w", err)
-	}
-	taken, err := recorder.Messages(jetstream.PullMaxMessages(fetchAhead))
-	if err != nil {
-		watched.Stop()
-		return fmt.Errorf("listen on stored publishes: %w", err)
-	}
-	context.AfterFunc(running, func() {
-		watched.Stop()
-		taken.Stop()
-	})
-	r.running.Go(func() { r.each(watched, r.watch) })
+func (r *router) run(running, working context.Context, watcher, recorder jetstream.Consumer) {
+	r.running.Go(func() { r.follow(running, watcher, r.watcher, r.watch) })
 	r.running.Go(func() {
 		defer close(r.fetched)
-		r.each(taken, func(m jetstream.Msg) {
+		r.follow(running, recorder, r.recorder, func(m jetstream.Msg) {
 			select {
 			case r.fetched <- m:
 			case <-running.Done():
@@ -148,18 +157,46 @@ func (r *router) run(running, working context.Context, watcher, recorder jetstre
 		})
 	})
 	r.running.Go(func() { r.recordAll(running, working) })
-	return nil
 }
 
-func (r *router) each(all jetstream.MessagesContext, handle func(jetstream.Msg)) {
+// follow hands over what c brings. When nats closes it (the consumer is gone) it makes a new one with again.
+func (r *router) follow(running context.Context, c jetstream.Consumer,
+	again func(context.Context) (jetstream.Consumer, error), handle func(jetstream.Msg)) {
+	var err error
+	for pause := retryFirst; ; pause = min(2*pause, retryLongest) {
+		if err == nil {
+			var all jetstream.MessagesContext
+			if all, err = c.Messages(jetstream.PullMaxMessages(fetchAhead)); err == nil {
+				stop := context.AfterFunc(running, all.Stop)
+				err = r.each(all, handle)
+				stop()
+				all.Stop()
+			}
+		}
+		if running.Err() != nil {
+			return
+		}
+		r.log.Warn("nats closed a consumer of ours, it is made again", "error", err)
+		r.health.doubt()
+		if !sleep(running, pause) {
+			return
+		}
+		c, err = again(running)
+	}
+}
+
+// each returns when the iterator is closed, with the reason.
+func (r *router) each(all jetstream.MessagesContext, handle func(jetstream.Msg)) error {
+	var before error
 	for {
 		m, err := all.Next()
 		switch {
 		case err == nil:
 			handle(m)
 		case errors.Is(err, jetstream.ErrMsgIteratorClosed), errors.Is(err, nats.ErrConnectionClosed):
-			return
+			return errors.Join(before, err)
 		default:
+			before = err
 			r.log.Warn("nats hands over no messages", "error", err)
 		}
 	}
@@ -193,6 +230,9 @@ func (r *router) dropped() uint64 {
 }
 
 func (r *router) watch(m jetstream.Msg) {
+	if meta, err := m.Metadata(); err == nil {
+		r.shown = meta.Sequence.Stream
+	}
 	if p, ok := r.stored(m); ok {
 		r.show(p)
 	}
@@ -201,7 +241,7 @@ func (r *router) watch(m jetstream.Msg) {
 // stored makes messages of a publish that nats has stored.
 func (r *router) stored(m jetstream.Msg) (routed, bool) {
 	meta, err := m.Metadata()
-	if err != nil {
+	if err != nil || m.Subject() == streamPrefix+probeSubject {
 		return routed{}, false
 	}
 	p, ok := r.understand(strings.TrimPrefix(m.Subject(), streamPrefix), m.Data(), r.id(meta.Sequence.Stream), meta.Timestamp)
@@ -228,32 +268,43 @@ func (r *router) understand(subject string, payload []byte, id string, at time.T
 			p, ok = routed{}, false
 		}
 	}()
-	who, known := r.keys.Subject(from.account, from.key)
-	if !known {
-		who = access.Subject{Account: from.account, Region: from.region, Entity: access.OperatorName}
-	}
+	who, known := r.sender(from)
 	origin := message.Origin{Topic: from.topic(), Source: who.String(), Entity: who.Entity, ID: id, Received: at}
 	all := r.normalise(payload, origin, func(name string) bool { return r.keys.Known(from.account, name) })
-	return routed{account: from.account, messages: all}, true
+	return routed{account: from.account, messages: all, unclaimed: !known}, true
+}
+
+// unknownName is the entity of a sender whose key is not in the list any more: nobody answers for what it says.
+const unknownName = "unknown"
+
+func (r *router) sender(from sender) (who access.Subject, known bool) {
+	if from.key == access.OperatorName {
+		return access.Subject{Account: from.account, Region: from.region, Entity: access.OperatorName}, true
+	}
+	if who, known = r.keys.Subject(from.account, from.key); known {
+		return who, true
+	}
+	return access.Subject{Account: from.account, Region: from.region, Entity: unknownName}, false
 }
 
 // show hands a publish to those who watch now.
 func (r *router) show(p routed) {
 	for _, m := range p.messages {
 		r.listeners.tell(m.Topic, m)
-		for _, to := range r.addressees(p.account, m) {
+		for _, to := range r.addressees(p, m) {
 			r.listeners.tell(to, m)
 		}
 	}
 }
 
-// addressees are the topics m is to be delivered on. A message that has been through too many routers goes nowhere any more.
-func (r *router) addressees(account string, m message.Message) []string {
-	if m.For == "" || m.Hops > maxHops {
+// addressees are the topics m is to be delivered on. A message that has been through too many routers goes nowhere any more,
+// nor does one whose sender is not known.
+func (r *router) addressees(p routed, m message.Message) []string {
+	if m.For == "" || m.Hops > maxHops || p.unclaimed {
 		return nil
 	}
 	var topics []string
-	for _, g := range r.keys.Addressees(account, m.For) {
+	for _, g := range r.keys.Addressees(p.account, m.For) {
 		topics = append(topics, g.Subject.MessagesTopic(g.KeyID))
 	}
 	return topics
@@ -261,6 +312,9 @@ func (r *router) addressees(account string, m message.Message) []string {
 
 // stop lets the recorder finish what is in its hands and ends every goroutine of the router.
 func (r *router) stop(ctx context.Context) error {
+	if r.stopped.Swap(true) {
+		return nil
+	}
 	defer r.abandon()
 	drained := r.plain.StatusChanged(nats.SubscriptionClosed)
 	if r.plain.Drain() == nil {

@@ -19,7 +19,7 @@ type session struct {
 	grant     access.Grant
 	client    string
 	holdsWill bool
-	device    net.Conn
+	device    *line
 	upstream  *net.TCPConn
 
 	// owned by the up way
@@ -35,7 +35,7 @@ type session struct {
 	done    chan struct{}
 }
 
-func newSession(device net.Conn, l Limits) *session {
+func newSession(device *line, l Limits) *session {
 	return &session{
 		limits: l, device: device, done: make(chan struct{}),
 		source: source{from: device}, pace: *rate.NewLimiter(rate.Limit(l.Rate), l.Burst),
@@ -90,7 +90,7 @@ func (s *session) end(reason error) {
 	}
 	s.over, s.reason = true, reason
 	close(s.done)
-	s.device.Close()
+	defer s.device.hangUp() // last: nats must not wait for a device's goodbye
 	if s.upstream == nil {
 		return
 	}
@@ -100,6 +100,15 @@ func (s *session) end(reason error) {
 	// Nats closes its end when it has read ours to the end; pumpDown's drain waits for that.
 	s.upstream.CloseWrite()
 	s.upstream.SetReadDeadline(time.Now().Add(time.Second))
+}
+
+func (s *session) ended() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
 }
 
 func quiet(reason error) bool {
@@ -128,6 +137,9 @@ func (s *session) pumpDown() error {
 	into := first[:]
 	for {
 		n, err := s.upstream.Read(into)
+		if s.ended() {
+			return nil // the device may be there still, taking its leave, and hears no more
+		}
 		if n > 0 {
 			s.device.SetWriteDeadline(time.Now().Add(s.limits.Stalled))
 			if _, err := s.device.Write(into[:n]); err != nil {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"net/netip"
 
 	"github.com/labstack/echo/v4"
 
@@ -50,10 +51,10 @@ func (s *Server) devices(c echo.Context) error {
 	if err != nil {
 		return nil // Accept has answered
 	}
-	address := c.RealIP()
+	address, _ := netip.ParseAddr(c.RealIP()) // behind a proxy not the socket's; none means no limit by address
 	log := s.Log
 	started := s.detach(func(ctx context.Context) {
-		if err := s.Devices(ctx, socket); err != nil {
+		if err := s.Devices(ctx, socket, address); err != nil {
 			log.DebugContext(ctx, "device connection over", "door", "websocket", "address", address, "reason", err)
 		}
 	})

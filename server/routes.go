@@ -31,7 +31,7 @@ func (s *Server) routes(e *echo.Echo) {
 	programs.GET("/api/openapi.json", s.openAPI)
 	programs.OPTIONS("/api/openapi.json", noContent)
 	programs.GET("/.well-known/jwks.json", s.jwks)
-	programs.GET("/healthz", healthz)
+	programs.GET("/healthz", s.healthz)
 
 	// What the browser downloads.
 	e.GET("/static/*", echo.WrapHandler(static.Handler()))
@@ -41,7 +41,13 @@ func (s *Server) routes(e *echo.Echo) {
 
 func noContent(c echo.Context) error { return c.NoContent(http.StatusNoContent) }
 
-func healthz(c echo.Context) error { return c.JSON(http.StatusOK, map[string]string{"status": "ok"}) }
+// healthz is for whoever watches over the server: 503 while messages are not taken. The reason is in the log.
+func (s *Server) healthz(c echo.Context) error {
+	if s.Healthy() != nil {
+		return c.JSON(http.StatusServiceUnavailable, map[string]string{"status": "messages are not taken now"})
+	}
+	return c.JSON(http.StatusOK, map[string]string{"status": "ok"})
+}
 
 func (s *Server) jwks(c echo.Context) error {
 	c.Response().Header().Set(echo.HeaderCacheControl, "public, max-age=300")

@@ -50,9 +50,10 @@ type Config struct {
 	Keys    Keys
 	Store   Store
 	Pages   Pages
-	Devices func(ctx context.Context, conn net.Conn) error // serves one device's MQTT connection and returns when it is over
-	JWKS    []byte                                         // public halves of the signing keys
-	Account string                                         // whose messages an operator sees
+	Devices func(ctx context.Context, conn net.Conn, from netip.Addr) error // serves one device's MQTT connection and returns when it is over
+	Healthy func() error                                                    // nil, or why messages are not taken now
+	JWKS    []byte                                                          // public halves of the signing keys
+	Account string                                                          // whose messages an operator sees
 	Region  string
 
 	PublicURL *url.URL       // the address people use; nil means whatever address they came by

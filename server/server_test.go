@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -80,7 +81,8 @@ func newSite(t *testing.T, change func(*Config)) *site {
 	s := &site{store: store, keys: keys, pages: noPages{make(chan access.Grant, 10), make(chan string, 10)}}
 	config := Config{
 		Keys: keys, Store: store, Pages: s.pages, JWKS: signer.JWKS(), Account: "home", Region: "local",
-		Devices: func(_ context.Context, c net.Conn) error { return c.Close() },
+		Devices: func(_ context.Context, c net.Conn, _ netip.Addr) error { return c.Close() },
+		Healthy: func() error { return nil },
 	}
 	if change != nil {
 		change(&config)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -43,6 +44,14 @@ func (s *service) serve(ctx context.Context, l listeners, ready func() error) er
 		err := s.stop(context.WithoutCancel(ctx), l)
 		stopBackground()
 		return err
+	})
+	running.Go(func() error {
+		select {
+		case err := <-s.broker.Broken():
+			return fmt.Errorf("the broker inside cannot go on, start again: %w", err)
+		case <-ended.Done():
+			return nil
+		}
 	})
 	running.Go(ready)
 	err := running.Wait()
