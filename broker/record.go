@@ -10,7 +10,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"trellis/access"
 	"trellis/message"
 )
 
@@ -269,12 +268,13 @@ func (r *router) catchUp(ctx context.Context, s jetstream.Stream, recorder jetst
 	if err != nil {
 		return err
 	}
-	for first := info.AckFloor.Stream + 1; first <= info.Delivered.Stream; first += batchSize {
-		batch, err := r.read(ctx, s, first, min(first+batchSize-1, info.Delivered.Stream))
-		if err != nil {
-			return err
+	for next := info.AckFloor.Stream + 1; next <= info.Delivered.Stream; {
+		var batch []routed
+		batch, next, err = r.read(ctx, s, next, info.Delivered.Stream)
+		if err == nil {
+			err = r.settleOnce(ctx, batch)
 		}
-		if err := r.settleOnce(ctx, batch); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -289,26 +289,25 @@ func (r *router) catchUp(ctx context.Context, s jetstream.Stream, recorder jetst
 	return nil
 }
 
-// read takes the publishes between two sequences out of the stream itself.
-func (r *router) read(ctx context.Context, s jetstream.Stream, first, last uint64) ([]routed, error) {
+// read takes a batch of publishes between two sequences out of the stream itself and says where to go on. It has nats look
+// for the next one each time: most of what lies between was acknowledged and is gone, or was never a publish.
+func (r *router) read(ctx context.Context, s jetstream.Stream, first, last uint64) ([]routed, uint64, error) {
 	var batch []routed
-	for sequence := first; sequence <= last; sequence++ {
-		m, err := s.GetMsg(ctx, sequence)
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			continue // acknowledged by all who wanted it
+	next := first
+	for len(batch) < batchSize {
+		m, err := s.GetMsg(ctx, next, jetstream.WithGetMsgSubject(streamPrefix+publishes))
+		if errors.Is(err, jetstream.ErrMsgNotFound) || (err == nil && m.Sequence > last) {
+			return batch, last + 1, nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		subject := strings.TrimPrefix(m.Subject, streamPrefix)
-		if !access.Matches("+/+/+/publish", strings.ReplaceAll(subject, ".", "/")) {
-			continue
-		}
-		if p, ok := r.understand(subject, m.Data, r.id(sequence), m.Time); ok {
+		if p, ok := r.understand(strings.TrimPrefix(m.Subject, streamPrefix), m.Data, r.id(m.Sequence), m.Time); ok {
 			batch = append(batch, p)
 		}
+		next = m.Sequence + 1
 	}
-	return batch, nil
+	return batch, next, nil
 }
 
 // fetch handles one batch that the recorder has not been handed before.

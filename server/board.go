@@ -58,6 +58,7 @@ func (s *Server) cards(c echo.Context, g access.Grant) ([]templates.Card, error)
 		at[[2]string{v.About, v.Reading}] = card(v)
 	}
 	dropWholes(at)
+	keepNewest(at, maxCards)
 	if err := s.addPoints(c.Request().Context(), g, at); err != nil {
 		return nil, err
 	}
@@ -76,6 +77,20 @@ func dropWholes(cards map[[2]string]templates.Card) {
 				delete(cards, at)
 			}
 		}
+	}
+}
+
+// maxCards is how many cards a page shows; web/src/shelf.ts has the same bound.
+const maxCards = 1000
+
+// keepNewest leaves out the cards that were silent longest.
+func keepNewest(cards map[[2]string]templates.Card, most int) {
+	if len(cards) <= most {
+		return
+	}
+	byAge := slices.SortedFunc(maps.Keys(cards), func(a, b [2]string) int { return cards[a].At.Compare(cards[b].At) })
+	for _, at := range byAge[:len(cards)-most] {
+		delete(cards, at)
 	}
 }
 

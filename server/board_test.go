@@ -2,12 +2,14 @@ package server
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"trellis/access"
 	"trellis/message"
+	"trellis/templates"
 )
 
 // record puts a publish of this key's holder into the store, as the router does.
@@ -100,5 +102,16 @@ func TestWhatAPersonSentDoesNotLookMeasured(t *testing.T) {
 		if card := cardOf(t, page, reading); strings.Contains(card, "data-note hidden") != hidden {
 			t.Errorf("%s: the note is hidden: %v, want %v: %s", reading, !hidden, hidden, card)
 		}
+	}
+}
+
+func TestThePrintedBoardIsBounded(t *testing.T) {
+	cards := map[[2]string]templates.Card{}
+	for i := range 30 {
+		cards[[2]string{"shed", strconv.Itoa(i)}] = templates.Card{At: time.Unix(int64(i), 0)}
+	}
+	keepNewest(cards, 10)
+	if _, newest := cards[[2]string{"shed", "29"}]; len(cards) != 10 || !newest {
+		t.Errorf("%d cards left, the newest among them: %v", len(cards), newest)
 	}
 }

@@ -1,4 +1,5 @@
 /** The board's script: joins the hub to what the server rendered. */
+import { mark, mib, newest } from "./bounds";
 import { parse } from "./envelope";
 import { type Heard, randomId, type ToPage } from "./hub/protocol";
 import { Link } from "./link";
@@ -35,7 +36,8 @@ let missed = 0; // messages the server had to drop
 let troubled = false; // people were told about the trouble that is over now
 let meanwhile: number | null = null; // values that came in right after it
 let upstreamDown = 0; // since when the server's own link is down
-const early: Heard[] = []; // for the developer view, until it is loaded
+let early: Heard[] = []; // for the developer view, until it is loaded
+let refreshing = false;
 const presses = new Map<string, (message: ToPage) => void>();
 
 function hear(message: ToPage): void {
@@ -46,14 +48,13 @@ function hear(message: ToPage): void {
       break;
     case "heard":
       take(message.heard);
-      break;
+      refreshSoon();
+      return;
     case "state":
       become(message.state);
       break;
     case "dropped":
       missed += message.count;
-      put(find(document, "[data-dropped]"), say.dropped(missed));
-      find(document, "[data-dropped]").hidden = false;
       break;
     case "upstream":
       upstreamDown = message.up ? 0 : message.since;
@@ -70,7 +71,7 @@ function hear(message: ToPage): void {
 const seen = new Set<string>(); // what a new snapshot would repeat
 
 function take(heard: Heard): void {
-  const id = `${heard.at} ${heard.topic} ${heard.payload}`;
+  const id = mark(`${heard.at} ${heard.topic} ${heard.payload}`);
   if (seen.has(id)) return;
   seen.add(id);
   if (seen.size > 2000) seen.delete(seen.values().next().value ?? "");
@@ -78,7 +79,7 @@ function take(heard: Heard): void {
   const newer = envelope ? board.hear(envelope, heard.at + skew) : 0;
   if (meanwhile !== null) meanwhile += newer;
   if (developer) developer.hear(heard);
-  else if (early.push(heard) > 1000) early.shift();
+  else early = newest([...early, heard], 1000, 8 * mib, (h) => h.payload.length + h.topic.length);
 }
 
 function become(to: State): void {
@@ -105,10 +106,23 @@ function refresh(): void {
   status.show(what, at);
   board.tick(what.known);
   put(find(document, "[data-summary]"), board.summary(state.link === "live"));
+  const less = [missed > 0 ? say.dropped(missed) : "", board.missing()].filter(Boolean).join(" ");
+  put(find(document, "[data-dropped]"), less);
+  find(document, "[data-dropped]").hidden = less === "";
   hideEmpty(board.size > 0 || state.link === "refused");
   developer?.offer(board.entities());
   find(document, "[data-read]").hidden = board.size === 0;
   find(document, '[data-step="listening"]').classList.toggle("done", state.link === "live");
+}
+
+/** refreshSoon is for messages, which may come a thousand a second. */
+function refreshSoon(): void {
+  if (refreshing) return;
+  refreshing = true;
+  setTimeout(() => {
+    refreshing = false;
+    refresh();
+  }, 100);
 }
 
 /** hideEmpty takes the hints away, but nobody's place on the page with them. */

@@ -44,6 +44,20 @@ test("looks by the age of the value and its rhythm", () => {
   assert.equal(new Series().look(0, 1e9), "live", "what reports only now and then is never called quiet");
 });
 
+test("graphs of numbers at the edge of numbers", () => {
+  const of = (...values: number[]) =>
+    draw(
+      values.map((value, at) => ({ at, value })),
+      160,
+      40,
+    );
+  assert.equal(of(-1e308, 1e308)?.line, "M4 36L156 4");
+  assert.equal(of(-Number.MAX_VALUE, 0, Number.MAX_VALUE)?.line, "M4 36L80 20L156 4");
+  assert.equal(of(0, Number.MIN_VALUE)?.line, "M4 20L156 20");
+  assert.equal(of(1, Number.POSITIVE_INFINITY), null);
+  assert.equal(of(1, Number.NaN), null);
+});
+
 test("graphs", () => {
   assert.equal(draw([{ at: 1, value: 1 }], 160, 40), null, "one value is no graph");
   const flat = draw(

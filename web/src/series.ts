@@ -52,18 +52,19 @@ export interface Drawing {
   readonly end: string;
 }
 
-/** draw makes the paths of a graph of this size; null while there are not two moments to join. */
+/** draw makes the paths of a graph of this size; null while there are not two moments to join, or one cannot be placed. */
 export function draw(points: readonly Point[], width: number, height: number): Drawing | null {
   const first = points[0];
   const last = points.at(-1);
   if (!first || !last || first.at === last.at) return null;
-  const values = points.map((p) => p.value);
-  const low = Math.min(...values);
-  const spread = Math.max(...values) - low;
+  if (!points.every((p) => Number.isFinite(p.at) && Number.isFinite(p.value))) return null;
+  const halves = points.map((p) => p.value / 2); // the whole way from -1e308 to 1e308 is no number any more
+  const low = Math.min(...halves);
+  const spread = Math.max(...halves) - low;
   const edge = 4; // so that a thick line is not cut off
   const x = (p: Point) => round(edge + ((p.at - first.at) / (last.at - first.at)) * (width - 2 * edge));
   const y = (p: Point) =>
-    round(spread === 0 ? height / 2 : height - edge - ((p.value - low) / spread) * (height - 2 * edge));
+    round(spread === 0 ? height / 2 : height - edge - ((p.value / 2 - low) / spread) * (height - 2 * edge));
   const line = `M${points.map((p) => `${x(p)} ${y(p)}`).join("L")}`;
   return { line, area: `${line}L${x(last)} ${height}L${x(first)} ${height}Z`, end: `M${x(last)} ${y(last)}h0` };
 }

@@ -1,5 +1,6 @@
 /** Every sentence that only the developer view says. */
 import type { Fault } from "./fault";
+import { showNumber } from "./reading";
 import { count } from "./words";
 
 const wanted = {
@@ -21,6 +22,7 @@ export const exact = {
   found: (n: number, all: number) => `${n} of ${all}`,
   waiting: (n: number) => `Paused. ${count(n, "message", "messages")} came in meanwhile.`,
   waitingLost: (n: number) => `Paused. More than ${n} came in; only the last ${n} are kept.`,
+  cut: (bytes: number) => `cut, ${showNumber(bytes, "").value} bytes`,
   notFound: "No message contains this.",
   noRows: "Nothing has come in since this page was opened.",
   pause: "Pause",

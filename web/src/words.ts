@@ -2,7 +2,7 @@
  * Every sentence that the board says; the server's own are in templates. What only the developer view or the small pages
  * say is in words.developer.ts and words.gate.ts, so that nobody else downloads it.
  */
-import { capital } from "./reading";
+import { capital, showNumber } from "./reading";
 
 const language = "en";
 const plural = new Intl.PluralRules(language);
@@ -90,6 +90,8 @@ export const say = {
     `Our link to the broker is down since ${clock(since, now)}. Nothing you can do; we keep trying.`,
   back: (n: number) => `Back. ${count(n, "value", "values")} came in meanwhile.`,
   dropped: (n: number) => `This page could not keep up: ${count(n, "message is", "messages are")} not shown.`,
+  missing: (shown: number, missing: number, more: boolean) =>
+    `Showing ${showNumber(shown, "").value} values; ${more ? "at least " : ""}${showNumber(missing, "").value} more are not shown.`,
   nothingYet: "Nothing has been sent yet.",
   nothingYetLive: "Connected. Nothing has been sent yet.",
   summary: (values: number, groups: string[]) =>

@@ -32,6 +32,25 @@ test("memory knows what the server remembers for us after a reconnect", () => {
   assert.equal(memory.add(heard({ temperature: 2 }, 20, true)), true);
 });
 
+test("memory is bounded by size, the oldest go first", () => {
+  const memory = new Memory();
+  const big = "x".repeat(128 * 1024);
+  const bytes = (all: Heard[]) => all.reduce((sum, h) => sum + h.payload.length, 0);
+  for (let i = 0; i < 100; i++) memory.add(heard({ [`name${i}`]: i, [`other${i}`]: i, big }, i));
+  const all = memory.snapshot();
+  assert.ok(bytes(all) <= 4 << 20, `${bytes(all)} bytes`); // both hold the same ones here
+  assert.match(all[0]?.payload ?? "", /name69"/);
+  assert.match(all.at(-1)?.payload ?? "", /name99"/);
+  memory.add(heard({ door: "open" }, 100));
+  for (let i = 101; i < 400; i++) memory.add(heard({ same: 1, big }, i));
+  const more = memory.snapshot();
+  assert.ok(bytes(more) <= 8 << 20);
+  assert.ok(
+    more.some((h) => h.payload.includes("door")),
+    "what is replaced does not count",
+  );
+});
+
 function outbox() {
   const said: ToPage[] = [];
   return { said, box: new Outbox((m) => said.push(m)) };

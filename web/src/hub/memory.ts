@@ -1,13 +1,17 @@
 /** The hub's memory: what a page that joins later needs to see at once. */
+import { mib, newest } from "../bounds";
 import { parse } from "../envelope";
 import { readings } from "../reading";
 import type { Heard } from "./protocol";
 
 const maxBacklog = 200;
 const maxLast = 5000;
+const maxBytes = 4 * mib; // of each of the two
 
 export class Memory {
   private readonly last = new Map<string, Heard>(); // the last message of every reading
+  private readonly uses = new Map<Heard, number>(); // for how many readings a message is the last one
+  private lastBytes = 0; // of all those messages, each once
   private backlog: Heard[] = []; // the newest messages, oldest first
 
   /** add keeps a message. False means that it is a remembered one that we hold already, as after each reconnect. */
@@ -16,22 +20,35 @@ export class Memory {
     if (heard.retained && parts.some((part) => this.last.get(part)?.payload === heard.payload)) return false;
     for (const part of parts) {
       if (heard.retained && this.isOlder(part, heard)) continue;
-      this.last.delete(part); // to its end, so that the one unheard for longest goes first
+      this.forget(part); // to its end, so that the one unheard for longest goes first
       this.last.set(part, heard);
+      const uses = this.uses.get(heard) ?? 0;
+      if (uses === 0) this.lastBytes += sizeOf(heard);
+      this.uses.set(heard, uses + 1);
     }
     for (const oldest of this.last.keys()) {
-      if (this.last.size <= maxLast) break;
-      this.last.delete(oldest);
+      if (this.last.size <= maxLast && this.lastBytes <= maxBytes) break;
+      this.forget(oldest);
     }
-    this.backlog.push(heard);
-    if (this.backlog.length > 2 * maxBacklog) this.backlog = this.backlog.slice(-maxBacklog);
+    this.backlog = newest([...this.backlog, heard], maxBacklog, maxBytes, sizeOf);
     return true;
   }
 
   /** snapshot is everything kept, each message once, oldest first. */
   snapshot(): Heard[] {
-    const all = new Set([...this.last.values(), ...this.backlog.slice(-maxBacklog)]);
+    const all = new Set([...this.last.values(), ...this.backlog]);
     return [...all].sort((a, b) => a.at - b.at);
+  }
+
+  private forget(part: string): void {
+    const heard = this.last.get(part);
+    if (!heard) return;
+    this.last.delete(part);
+    const uses = (this.uses.get(heard) ?? 0) - 1;
+    this.uses.set(heard, uses);
+    if (uses > 0) return;
+    this.uses.delete(heard);
+    this.lastBytes -= sizeOf(heard);
   }
 
   private isOlder(part: string, heard: Heard): boolean {
@@ -40,6 +57,10 @@ export class Memory {
     const [then, now] = [parse(kept.payload)?.timestamp, parse(heard.payload)?.timestamp];
     return then !== undefined && now !== undefined && now < then;
   }
+}
+
+function sizeOf(heard: Heard): number {
+  return heard.payload.length + heard.topic.length;
 }
 
 function partsOf(heard: Heard): string[] {

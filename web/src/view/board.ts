@@ -1,17 +1,24 @@
 import { type Envelope, when } from "../envelope";
 import { type Reading, readings } from "../reading";
+import { mostMissing, Shelf } from "../shelf";
 import { clock, entityWords, say } from "../words";
-import { Card } from "./card";
+import { Card, printedAt } from "./card";
 import { clone, find, put } from "./find";
 
 /** What is shown as a share of something else, and not on a card of its own. */
 const wholes: Record<string, string> = { mem_free: "mem_total", disk_free: "disk_size" };
 
-/** Board keeps a card for every value of every entity. Messages come faster than screens: it draws once a frame. */
+const atOnce = 100; // cards drawn in one frame: a burst of new ones must not stop the page
+
+/**
+ * Board keeps a card for every value of every entity, as far as its shelf goes. Messages come faster than screens: it
+ * draws once a frame.
+ */
 export class Board {
   private readonly cards = new Map<string, Card>();
   private readonly groups = new Map<string, HTMLElement>();
   private readonly changed = new Set<Card>();
+  private readonly shelf = new Shelf();
   private readonly totals = new Map<string, number>(); // entity and name of a whole
   private drawing = false;
 
@@ -21,11 +28,13 @@ export class Board {
   ) {
     for (const group of root.querySelectorAll<HTMLElement>("[data-group]")) {
       this.groups.set(group.dataset.group ?? "", group);
-      for (const element of group.querySelectorAll<HTMLElement>("[data-reading]")) {
-        const card = new Card(element);
-        this.cards.set(keyOf(card.entity, card.reading), card);
-        this.changed.add(card);
-      }
+    }
+    const printed = [...root.querySelectorAll<HTMLElement>("[data-reading]")].map((e) => ({ e, at: printedAt(e) }));
+    printed.sort((a, b) => a.at - b.at); // so that the longest silent are the ones too many
+    for (const { e } of printed) this.cardOf(e.dataset.entity ?? "", e.dataset.reading ?? "", "").element = e;
+    for (const card of this.cards.values()) {
+      card.adopt();
+      this.changed.add(card);
     }
     this.drawSoon();
   }
@@ -41,7 +50,7 @@ export class Board {
     let newer = 0;
     for (const reading of readings(envelope.data)) {
       if (this.isWhole(envelope, reading)) continue;
-      const card = this.cardOf(envelope.about, reading.name);
+      const card = this.cardOf(envelope.about, reading.name, envelope.source);
       if (card.hear(reading, at, envelope.byHand)) newer++;
       this.changed.add(card);
     }
@@ -66,15 +75,20 @@ export class Board {
     }
     return say.summary(
       this.cards.size,
-      [...this.groups.keys()].map((id) => entityWords(id).name),
+      this.entities().map((id) => entityWords(id).name),
     );
+  }
+
+  /** missing says that there are more values than cards; empty when there are not. */
+  missing(): string {
+    const { missing } = this.shelf;
+    return missing > 0 ? say.missing(this.cards.size, missing, missing === mostMissing) : "";
   }
 
   /** aloud says all values, for somebody who listens. */
   aloud(): string {
     const now = this.now();
-    return [...this.groups.keys()]
-      .sort()
+    return this.entities()
       .map((entity) => {
         const own = [...this.cards.values()].filter((c) => c.entity === entity);
         return `${entityWords(entity).name}: ${own.map((c) => c.sentence(now)).join("; ")}.`;
@@ -83,7 +97,7 @@ export class Board {
   }
 
   entities(): string[] {
-    return [...this.groups.keys()].sort();
+    return [...new Set([...this.cards.values()].map((c) => c.entity))].sort();
   }
 
   private isWhole(envelope: Envelope, reading: Reading): boolean {
@@ -91,26 +105,41 @@ export class Board {
     const data = envelope.data as Record<string, unknown>;
     if (part === undefined || typeof reading.value !== "number" || !(part in data)) return false;
     this.totals.set(keyOf(envelope.about, part), reading.value);
-    const printed = this.cards.get(keyOf(envelope.about, reading.name));
-    if (printed) {
-      printed.element.remove();
-      this.cards.delete(keyOf(envelope.about, reading.name));
-      this.changed.delete(printed);
-    }
-    this.changed.add(this.cardOf(envelope.about, part));
+    this.changed.add(this.cardOf(envelope.about, part, envelope.source));
+    this.shelf.leave(keyOf(envelope.about, reading.name));
+    this.remove(keyOf(envelope.about, reading.name)); // the server may have printed it
     return true;
   }
 
-  private cardOf(entity: string, reading: string): Card {
-    const known = this.cards.get(keyOf(entity, reading));
-    if (known) return known;
-    const element = clone("card");
-    element.dataset.entity = entity;
-    element.dataset.reading = reading;
-    find(this.groupOf(entity), "[data-cards]").append(element);
-    const card = new Card(element);
-    this.cards.set(keyOf(entity, reading), card);
+  private cardOf(entity: string, reading: string, sender: string): Card {
+    const key = keyOf(entity, reading);
+    this.remove(this.shelf.take(key, sender));
+    const card = this.cards.get(key) ?? new Card(entity, reading);
+    this.cards.set(key, card);
     return card;
+  }
+
+  /** place gives a card its element, which is the slow part of a new one. */
+  private place(card: Card): void {
+    const element = clone("card");
+    element.dataset.entity = card.entity;
+    element.dataset.reading = card.reading;
+    find(this.groupOf(card.entity), "[data-cards]").append(element);
+    card.element = element;
+  }
+
+  private remove(key: string): void {
+    const card = this.cards.get(key);
+    if (!card) return;
+    card.element?.remove();
+    this.cards.delete(key);
+    this.changed.delete(card);
+    this.totals.delete(key);
+    const group = this.groups.get(card.entity);
+    if (!group || find(group, "[data-cards]").firstElementChild) return;
+    if ([...this.cards.values()].some((c) => c.entity === card.entity)) return; // they are placed soon
+    group.remove();
+    this.groups.delete(card.entity);
   }
 
   private groupOf(entity: string): HTMLElement {
@@ -144,12 +173,14 @@ export class Board {
 
   private draw(): void {
     const now = this.now();
-    for (const card of this.changed) {
+    for (const card of [...this.changed].slice(0, atOnce)) {
+      this.changed.delete(card);
+      if (!card.element) this.place(card);
       const whole = this.totals.get(keyOf(card.entity, card.reading));
       if (whole !== undefined) card.partOf(whole);
       card.render(now);
     }
-    this.changed.clear();
+    if (this.changed.size > 0) this.drawSoon();
   }
 }
 

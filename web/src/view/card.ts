@@ -3,25 +3,30 @@ import { draw, type Look, Series } from "../series";
 import { age, capitalWord, clock, kindOf, say, sizeOf, span } from "../words";
 import { find, put } from "./find";
 
-/** Card keeps one value alive in the markup that the server rendered. */
+/** Card keeps one value alive in the markup that the server rendered, or until it has a place there without any. */
 export class Card {
-  readonly entity: string;
-  readonly reading: string;
+  element: HTMLElement | null = null;
   look: Look = "live";
-  at: number;
+  at = 0;
   /** The value as it came; null until a message brought it to this page. */
   raw: Reading["value"] | null = null;
 
   private readonly series = new Series();
-  private shown: Shown;
+  private shown: Shown = { label: "", value: "", unit: "" };
   private whole = ""; // "64 MB" for what is a part of something
   private before: { value: string; until: number } | null = null;
-  private byHand: boolean;
+  private byHand = false;
 
-  constructor(readonly element: HTMLElement) {
-    this.entity = element.dataset.entity ?? "";
-    this.reading = element.dataset.reading ?? "";
-    this.at = Date.parse(find<HTMLTimeElement>(element, "[data-age]").dateTime) || 0;
+  constructor(
+    readonly entity: string,
+    readonly reading: string,
+  ) {}
+
+  /** adopt goes on from what the server printed. */
+  adopt(): void {
+    const element = this.element;
+    if (!element) return;
+    this.at = printedAt(element);
     this.shown = {
       label: find(element, "[data-label]").textContent ?? "",
       value: find(element, "[data-value]").textContent ?? "",
@@ -59,25 +64,28 @@ export class Card {
 
   /** render writes value and graph. */
   render(now: number): void {
+    const element = this.element;
+    if (!element) return;
     const { label, value, unit } = this.shown;
-    put(find(this.element, "[data-label]"), label);
-    const output = find(this.element, "[data-value]");
+    put(find(element, "[data-label]"), label);
+    const output = find(element, "[data-value]");
     put(output, value);
-    put(find(this.element, "[data-unit]"), unit);
-    this.element.dataset.kind = kindOf(value);
-    this.element.dataset.size = sizeOf(value);
+    put(find(element, "[data-unit]"), unit);
+    element.dataset.kind = kindOf(value);
+    element.dataset.size = sizeOf(value);
     output.title = sizeOf(value) === "longest" ? value : "";
-    const note = find(this.element, "[data-note]");
+    const note = find(element, "[data-note]");
     const more = this.whole || (this.before ? say.before(this.before.value, clock(this.before.until, now)) : "");
     put(note, [this.byHand ? say.byHand : "", more].filter(Boolean).join(" · "));
     note.hidden = note.textContent === "";
-    this.drawGraph();
+    this.drawGraph(find<SVGSVGElement>(element, "[data-graph]"));
     this.tick(now, true);
   }
 
   /** tick counts the age on; known is false when our own link is down and nothing can be said about the device. */
   tick(now: number, known: boolean): void {
     this.look = known ? this.series.look(this.at, now) : "live";
+    if (!this.element) return;
     this.element.dataset.look = known ? this.look : "unknown";
     const time = find<HTMLTimeElement>(this.element, "[data-age]");
     const ago = age(Math.max(0, now - this.at));
@@ -106,8 +114,7 @@ export class Card {
     return say.cardQuiet(clock(this.at, now), span(this.series.usualGap()));
   }
 
-  private drawGraph(): void {
-    const graph = find<SVGSVGElement>(this.element, "[data-graph]");
+  private drawGraph(graph: SVGSVGElement): void {
     const drawing = draw(this.series.points, 160, 40);
     graph.toggleAttribute("hidden", drawing === null);
     if (!drawing) return;
@@ -119,4 +126,9 @@ export class Card {
     const [low, high] = [showNumber(Math.min(...values), scaled), showNumber(Math.max(...values), scaled)];
     graph.setAttribute("aria-label", say.graph(this.shown.label, low.value, high.value, high.unit, values.length));
   }
+}
+
+/** printedAt is of when the value is that the server printed. */
+export function printedAt(element: HTMLElement): number {
+  return Date.parse(find<HTMLTimeElement>(element, "[data-age]").dateTime) || 0;
 }

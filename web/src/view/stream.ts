@@ -1,5 +1,5 @@
 import type { Heard } from "../hub/protocol";
-import { keep, matches, most, type Row, rowOf } from "../rows";
+import { keep, matches, type Row, rowOf } from "../rows";
 import { exact } from "../words.developer";
 import { clone, find, put } from "./find";
 import { openTree } from "./tree";
@@ -12,6 +12,8 @@ const timeOf = new Intl.DateTimeFormat("en", {
   fractionalSecondDigits: 3,
   hour12: false,
 });
+
+const atOnce = 200; // rows made in one frame
 
 /** Stream is the list of messages. While it is paused nothing moves; what comes in waits. */
 export class Stream {
@@ -36,10 +38,11 @@ export class Stream {
   hear(heard: Heard): void {
     const row = rowOf(heard);
     if (this.paused) {
-      this.overflowed ||= this.waiting.length >= most;
+      const before = this.waiting.length;
       this.waiting = keep(this.waiting, [row]);
+      this.overflowed ||= this.waiting.length <= before;
     } else {
-      this.fresh.push(row);
+      this.fresh = keep(this.fresh, [row]);
     }
     this.drawSoon();
   }
@@ -49,7 +52,7 @@ export class Stream {
     this.pause.setAttribute("aria-pressed", String(paused));
     put(this.pause, paused ? exact.resume : exact.pause);
     if (!paused) {
-      this.fresh.push(...this.waiting.splice(0));
+      this.fresh = keep(this.fresh, this.waiting.splice(0));
       this.overflowed = false;
     }
     this.drawSoon();
@@ -76,7 +79,7 @@ export class Stream {
   }
 
   private draw(): void {
-    const fresh = this.fresh.splice(0).slice(-most);
+    const fresh = this.fresh.splice(0, atOnce);
     this.rows = keep(this.rows, fresh);
     for (const row of fresh) {
       const element = this.make(row);
@@ -85,11 +88,12 @@ export class Stream {
       this.list.prepend(element);
     }
     for (const [row, element] of this.made) {
-      if (this.made.size <= most) break;
+      if (this.made.size <= this.rows.length) break;
       element.remove();
       this.made.delete(row);
     }
     this.words();
+    if (this.fresh.length > 0) this.drawSoon();
   }
 
   private filter(): void {
@@ -106,7 +110,7 @@ export class Stream {
     put(empty, searched && this.rows.length > 0 ? exact.notFound : exact.noRows);
     const waiting = find(document, "[data-waiting]");
     waiting.hidden = !this.paused;
-    put(waiting, this.overflowed ? exact.waitingLost(most) : exact.waiting(this.waiting.length));
+    put(waiting, this.overflowed ? exact.waitingLost(this.waiting.length) : exact.waiting(this.waiting.length));
   }
 
   private make(row: Row): HTMLElement {
@@ -121,7 +125,7 @@ export class Stream {
     put(find(element, "[data-row-type]"), envelope?.type || "?");
     find(element, "[data-row-bare]").hidden = envelope !== null && !envelope.bare;
     find(element, "[data-row-retained]").hidden = !heard.retained;
-    put(find(element, "[data-row-data]"), envelope ? JSON.stringify(envelope.data) : heard.payload);
+    put(find(element, "[data-row-data]"), row.data);
     const details = find<HTMLDetailsElement>(element, "details");
     details.addEventListener("toggle", () => this.open(element, row), { once: true });
     return element;

@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Heard } from "./hub/protocol";
+import { keep, matches, type Row, rowOf } from "./rows";
+
+function heard(payload: string): Heard {
+  return { topic: "home/local/Shed/publish", payload, retained: false, at: 0 };
+}
+
+test("a row shows data, is searched as text and holds no data twice", () => {
+  const row = rowOf(heard('{"msg_type":"publish","data":{"Door":"open"}}'));
+  assert.equal(row.data, '{"Door":"open"}');
+  assert.ok(matches(row, "shed DOOR"));
+  assert.equal("data" in (row.envelope ?? {}), false);
+  assert.equal(rowOf(heard("no JSON")).data, "no JSON");
+  assert.equal(rowOf(heard("no JSON")).envelope, null);
+});
+
+test("a long payload is cut in its row and whole to be copied", () => {
+  const payload = "é".repeat(65_536);
+  const row = rowOf(heard(payload));
+  assert.equal(row.data, `${"é".repeat(32_768)}… (cut, 131,072 bytes)`);
+  assert.ok(row.text.length < 33_000);
+  assert.equal(row.heard.payload, payload);
+  assert.equal(rowOf(heard("x".repeat(65_536))).data.length, 65_536);
+});
+
+test("rows are bounded by number and by size", () => {
+  let rows: Row[] = [];
+  for (let i = 0; i < 1500; i++) rows = keep(rows, [rowOf(heard(`${i}`))]);
+  assert.equal(rows.length, 1000);
+  assert.equal(rows.at(-1)?.data, "1499");
+  for (let i = 0; i < 50; i++) rows = keep(rows, [rowOf(heard("x".repeat(131_072)))]);
+  assert.equal(rows.length, 31);
+});
