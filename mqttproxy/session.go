@@ -17,6 +17,7 @@ type session struct {
 	hub     *Hub
 	carrier Carrier
 	grant   access.Grant
+	away    absentee // nil for a carrier that ends when its page goes
 	opened  time.Duration
 	done    chan struct{} // closed when the session ends
 
@@ -47,6 +48,9 @@ type session struct {
 	upBusy   bool
 	room     chan struct{} // closed when up has room again; nil while nobody waits
 }
+
+// absentee is a carrier that outlives its page's absence for a while: nobody can be heard on it then.
+type absentee interface{ Away() bool }
 
 // end ends the session once; the first reason stands. It does not wait: the carrier is ended by a goroutine of its own.
 func (s *session) end(reason Reason) {

@@ -52,6 +52,10 @@ func (s *session) overdue(now time.Duration, wall time.Time) (Reason, bool) {
 	held := s.held.Load() // before heard: when holding ends, heard is set first
 	heard := time.Duration(s.heard.Load())
 	silence := time.Duration(s.keepAlive.Load())
+	if s.away != nil && s.away.Away() {
+		s.heard.Store(int64(now)) // its pipe counts how long it stays away
+		held = true
+	}
 	switch {
 	case s.grant.Ended(wall):
 		return Refused, true

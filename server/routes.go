@@ -24,6 +24,12 @@ func (s *Server) routes(e *echo.Echo) {
 	e.GET("/live", s.live)
 	e.GET("/ws", s.devices)
 
+	// The same for our pages where no WebSocket gets through: one pipe over plain requests.
+	e.POST("/live/hello", s.liveHello)
+	e.POST("/live/open", s.liveOpen)
+	e.POST("/live/up", s.liveUp)
+	e.POST("/live/down", s.liveDown)
+
 	// Programs, from any origin: only a key counts there, never a cookie.
 	programs := e.Group("", anyOrigin)
 	programs.GET("/api/claims", s.claims)

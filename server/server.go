@@ -68,6 +68,7 @@ type Server struct {
 	http     http.Server
 	sessions *scs.SessionManager
 	limits   *limits
+	pipes    *mqttproxy.Pipes
 
 	mu      sync.Mutex
 	closing bool
@@ -87,6 +88,7 @@ func New(c Config) *Server {
 	s := &Server{Config: c, limits: newLimits(c.Now)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.sessions = newSessions(c.Store, s.secure())
+	s.pipes = mqttproxy.NewPipes(mqttproxy.PipesConfig{Serve: s.servePage, Origins: s.ownOrigins(), Log: c.Log})
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.IPExtractor = clientAddress(c.Proxies)
@@ -123,6 +125,7 @@ func (s *Server) Close(ctx context.Context) error {
 	s.closing = true
 	s.mu.Unlock()
 	s.stop()
+	s.pipes.Close() // their requests end by themselves then
 	soon, cancel := context.WithTimeout(ctx, finishWithin)
 	defer cancel()
 	if s.http.Shutdown(soon) != nil {

@@ -1,0 +1,279 @@
+package mqttproxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"trellis/access"
+)
+
+// runs sets how often rapid tries, for one test.
+func runs(t *testing.T, n int) {
+	t.Helper()
+	f := flag.Lookup("rapid.checks")
+	before := f.Value.String()
+	if before != "100" {
+		return // somebody asked for another number
+	}
+	if err := f.Value.Set(strconv.Itoa(n)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Value.Set(before) })
+}
+
+// far is one page's end of a pipe without a network: what it has sent and what came.
+type far struct {
+	p    *pipe
+	sent []byte // all that the page wants to send
+	acks int64  // how far the server said it is
+	got  []byte
+	turn uint64
+	from int64 // how far the request that takes bytes has written
+}
+
+// read lets the current request write once; lost bytes of it never arrive.
+func (f *far) read(most int, lose func(n int) int) bool {
+	next := f.p.next(f.turn, f.from, most)
+	if next.chunk == nil {
+		return false
+	}
+	f.from = next.pos + int64(len(next.chunk))
+	kept := next.chunk[:len(next.chunk)-lose(len(next.chunk))]
+	if known := int64(len(f.got)) - next.pos; known >= 0 && known < int64(len(kept)) {
+		f.got = append(f.got, kept[known:]...) // doubles are dropped by position, as is what comes after a gap
+	}
+	return true
+}
+
+func (f *far) reattach() bool {
+	turn, ok := f.p.attach(int64(len(f.got)))
+	if ok {
+		if f.turn != 0 {
+			f.p.detach()
+		}
+		f.turn, f.from = turn, int64(len(f.got))
+	}
+	return ok
+}
+
+func testPipes(config PipesConfig) *Pipes {
+	if config.Serve == nil {
+		config.Serve = func(Carrier, access.Grant) bool { return true }
+	}
+	return NewPipes(config)
+}
+
+// Whatever is cut, doubled or re-ordered, what one side sends is what the other receives.
+func TestPipeLosesAndDoublesNothing(t *testing.T) {
+	runs(t, 10_000)
+	rapid.Check(t, func(t *rapid.T) {
+		pipes := testPipes(PipesConfig{Replay: 64})
+		defer pipes.Close()
+		p, _ := pipes.open(Visitor{})
+		f := &far{p: p}
+		var down, received []byte
+		count := byte(0)
+		fresh := func(n int) []byte {
+			b := make([]byte, n)
+			for i := range b {
+				count++
+				b[i] = count
+			}
+			return b
+		}
+		receive := func() {
+			p.mu.Lock()
+			some := len(p.up) > 0
+			p.mu.Unlock()
+			if some {
+				into := make([]byte, 5)
+				n, err := p.Receive(into)
+				if err != nil {
+					t.Fatal(err)
+				}
+				received = append(received, into[:n]...)
+			}
+		}
+		send := func(n int) {
+			p.mu.Lock()
+			n = min(n, 64-len(p.down))
+			p.mu.Unlock()
+			b := fresh(n)
+			if err := p.Send(b, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			down = append(down, b...)
+		}
+		upload := func(pos, n int64) {
+			ok := p.upload(context.Background(), pos, f.sent[pos:min(pos+n, int64(len(f.sent)))])
+			up, _ := p.positions()
+			if ok != (pos <= up) {
+				t.Fatalf("upload at %d of %d: %v", pos, up, ok)
+			}
+		}
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			n := rapid.IntRange(0, 20).Draw(t, "n")
+			switch rapid.IntRange(0, 7).Draw(t, "step") {
+			case 0:
+				send(n)
+			case 1:
+				f.sent = append(f.sent, fresh(n)...)
+			case 2: // from anywhere: an old upload again, or one that overtook the one before it
+				upload(rapid.Int64Range(0, int64(len(f.sent))).Draw(t, "pos"), int64(n))
+			case 3:
+				upload(min(f.acks, int64(len(f.sent))), int64(n))
+				if n%3 != 0 { // otherwise the answer was lost
+					f.acks, _ = p.positions()
+				}
+			case 4:
+				f.reattach()
+			case 5:
+				f.read(n+1, func(m int) int { return min(m, n%4) })
+			case 6: // an acknowledgement, perhaps of long ago
+				p.acknowledge(rapid.Int64Range(0, int64(len(f.got))).Draw(t, "ack"))
+			case 7:
+				receive()
+			}
+		}
+		if !f.reattach() {
+			t.Fatal("cannot attach any more")
+		}
+		for f.read(7, func(int) int { return 0 }) {
+		}
+		upload(func() int64 { up, _ := p.positions(); return up }(), int64(len(f.sent)))
+		for len(received) < len(f.sent) {
+			receive()
+		}
+		if !bytes.Equal(f.got, down) || !bytes.Equal(received, f.sent) {
+			t.Fatalf("down %v, want %v; up %v, want %v", f.got, down, received, f.sent)
+		}
+	})
+}
+
+func TestPipeThatIsNotReadFallsBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pipes := testPipes(PipesConfig{})
+		p, _ := pipes.open(Visitor{})
+		if err := p.Send(make([]byte, 256<<10), time.Now().Add(time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		err := p.Send([]byte{1}, time.Now().Add(time.Second))
+		if !errors.Is(err, os.ErrDeadlineExceeded) || reasonOf(err) != Behind {
+			t.Errorf("got %v, want what means Behind", err)
+		}
+		pipes.Close()
+	})
+}
+
+func TestPipeBytesAreBoundedInAll(t *testing.T) {
+	pipes := testPipes(PipesConfig{Buffered: 100})
+	defer pipes.Close()
+	a, _ := pipes.open(Visitor{})
+	b, _ := pipes.open(Visitor{})
+	if err := a.Send(make([]byte, 60), time.Now().Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Send(make([]byte, 60), time.Now().Add(time.Second)); !errors.Is(err, Limit) {
+		t.Errorf("got %v, want Limit", err)
+	}
+	a.acknowledge(60)
+	if err := b.Send(make([]byte, 60), time.Now().Add(time.Second)); err != nil {
+		t.Errorf("after room was made: %v", err)
+	}
+	a.End(Done)
+	b.End(Done)
+	pipes.forget(a)
+	pipes.forget(b)
+	if n := pipes.buffered.Load(); n != 0 {
+		t.Errorf("%d bytes are still counted", n)
+	}
+}
+
+func TestPipeWithoutItsPageEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pipes := testPipes(PipesConfig{})
+		defer pipes.Close()
+		p, _ := pipes.open(Visitor{})
+		time.Sleep(50 * time.Second)
+		turn, ok := p.attach(0)
+		if !ok || p.Away() {
+			t.Fatalf("attach %d %v, away %v", turn, ok, p.Away())
+		}
+		time.Sleep(10 * time.Minute)
+		p.detach()
+		time.Sleep(59 * time.Second)
+		synctest.Wait()
+		if _, over := p.ended(); over {
+			t.Fatal("ended too soon")
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if reason, over := p.ended(); !over || reason != Lost {
+			t.Fatalf("ended: %v, %v", over, reason)
+		}
+		time.Sleep(16 * time.Second)
+		synctest.Wait()
+		if _, known := pipes.find(p.id, Visitor{}); known {
+			t.Error("still known")
+		}
+	})
+}
+
+// The hub's own limit for silence must not end a session whose page is away: the pipe's does.
+func TestHubWaitsForAPageThatIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHub(Config{Source: &fakeSource{}})
+		h.Start()
+		pipes := testPipes(PipesConfig{})
+		p, _ := pipes.open(Visitor{})
+		ended := make(chan Reason, 1)
+		go func() { ended <- h.Serve(context.Background(), p, testGrant()) }()
+		p.upload(t.Context(), 0, connectPacket(10))
+		time.Sleep(50 * time.Second) // five times what it promised
+		if reason, over := p.ended(); over {
+			t.Fatalf("ended with %v", reason)
+		}
+		_, _ = p.attach(0)
+		time.Sleep(20 * time.Second) // it is there, and says nothing
+		if reason := <-ended; reason != Silent {
+			t.Errorf("ended with %v, want Silent", reason)
+		}
+		p.detach()
+		_ = h.Close(context.Background())
+		pipes.Close()
+	})
+}
+
+func TestPositions(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0": 0, "7": 7, "9007199254740991": longestPos,
+		"": -1, "-1": -1, "+1": -1, "01": -1, "00": -1, " 1": -1, "1 ": -1, "1e3": -1, "0x1": -1, "1_0": -1, "١": -1,
+		"9007199254740992": -1, "99999999999999999999": -1,
+	} {
+		got, ok := parsePos(text)
+		if ok != (want >= 0) || (ok && got != want) {
+			t.Errorf("%q: %d, %v", text, got, ok)
+		}
+	}
+}
+
+func FuzzPos(f *testing.F) {
+	for _, seed := range []string{"0", "1", "9007199254740991", "-1", "1e9", "", strings.Repeat("9", 40)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if n, ok := parsePos(text); ok && (n < 0 || n > longestPos || strconv.FormatInt(n, 10) != text) {
+			t.Errorf("%q was read as %d", text, n)
+		}
+	})
+}

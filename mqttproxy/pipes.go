@@ -1,0 +1,180 @@
+package mqttproxy
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/hex"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"trellis/access"
+)
+
+const (
+	maxUpload  = 64 << 10  // bytes in one upload
+	maxUp      = 128 << 10 // bytes that may wait for the hub
+	maxUploads = 4         // requests at once that bring bytes for one pipe: one, and what a proxy doubled
+	maxEvent   = 16 << 10  // bytes in one event down
+	beatAgain  = 300 * time.Millisecond
+)
+
+// PipesConfig says how Pipes behave. Only Serve is required.
+type PipesConfig struct {
+	// Serve starts a session on a carrier and returns at once; false means that this server is stopping.
+	Serve   func(c Carrier, g access.Grant) bool
+	Origins []string         // further origins that count as our own: the public address
+	Node    string           // this process, in the ids of its pipes; empty means "a"
+	Log     *slog.Logger     // nil discards
+	Now     func() time.Time // the clock told to pages; nil means time.Now
+
+	Max        int   // pipes in all; 0 means 5,000
+	PerAddress int   // pipes of one address; 0 means 200, since a school sits behind one
+	PerGrant   int   // pipes of one Grant; 0 means 1,000, since a whole audience may share one
+	Replay     int   // bytes down that one page may leave unacknowledged; 0 means 256 KiB
+	Buffered   int64 // bytes kept for all pages together; 0 means 256 MiB
+
+	Idle      time.Duration // how long a pipe waits for its page; 0 means 60 s
+	Remember  time.Duration // how long the reason of an end is told; 0 means 15 s
+	StreamFor time.Duration // one stream down; 0 means 5 min
+	PollFor   time.Duration // one poll without anything to say; 0 means 20 s
+	BeatEvery time.Duration // sign of life on a stream; 0 means 15 s
+	WriteIn   time.Duration // time that one write may take; 0 means 10 s
+	RoomIn    time.Duration // time that an upload waits for the hub; 0 means 5 s
+}
+
+func (c PipesConfig) withDefaults() PipesConfig {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Node == "" {
+		c.Node = "a"
+	}
+	orDefault(&c.Max, 5000)
+	orDefault(&c.PerAddress, 200)
+	orDefault(&c.PerGrant, 1000)
+	orDefault(&c.Replay, 256<<10)
+	orDefault(&c.Buffered, 256<<20)
+	orDefault(&c.Idle, time.Minute)
+	orDefault(&c.Remember, 15*time.Second)
+	orDefault(&c.StreamFor, 5*time.Minute)
+	orDefault(&c.PollFor, 20*time.Second)
+	orDefault(&c.BeatEvery, 15*time.Second)
+	orDefault(&c.WriteIn, 10*time.Second)
+	orDefault(&c.RoomIn, 5*time.Second)
+	return c
+}
+
+func orDefault[T int | int64 | time.Duration](field *T, value T) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// Visitor is who sends a request. A pipe answers only to the visitor who opened it.
+type Visitor struct {
+	Grant   access.Grant
+	Session string // tells one sign-in from another, such as a hash of the cookie
+	Address string // where the request comes from; whole networks where those count as one
+}
+
+// Pipes are all pipes of this process, found by their ids.
+type Pipes struct {
+	config   PipesConfig
+	buffered atomic.Int64
+
+	mu        sync.Mutex
+	closed    bool
+	byID      map[string]*pipe
+	byAddress map[string]int
+	byHolder  map[string]int
+}
+
+// NewPipes makes Pipes; nothing runs until somebody opens one.
+func NewPipes(config PipesConfig) *Pipes {
+	return &Pipes{config: config.withDefaults(), byID: map[string]*pipe{}, byAddress: map[string]int{}, byHolder: map[string]int{}}
+}
+
+// Close ends all pipes with Restart. Requests that are there tell their pages so and return.
+func (s *Pipes) Close() {
+	s.mu.Lock()
+	s.closed = true
+	all := make([]*pipe, 0, len(s.byID))
+	for _, p := range s.byID {
+		all = append(all, p)
+	}
+	s.mu.Unlock()
+	for _, p := range all {
+		p.End(Restart)
+		p.idle.Stop()
+	}
+}
+
+// open makes a pipe for a visitor, or says what there is too much of.
+func (s *Pipes) open(v Visitor) (*pipe, *denial) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	who := holder(v.Grant)
+	switch {
+	case s.closed:
+		return nil, &refusedRestart
+	case s.byAddress[v.Address] >= s.config.PerAddress:
+		return nil, &refusedAddress
+	case s.byHolder[who] >= s.config.PerGrant:
+		return nil, &refusedGrant
+	case len(s.byID) >= s.config.Max:
+		return nil, &refusedAll
+	case s.buffered.Load() >= s.config.Buffered:
+		return nil, &refusedBytes
+	}
+	p := newPipe(s.newID(), v, s)
+	s.byID[p.id] = p
+	s.byAddress[v.Address]++
+	s.byHolder[who]++
+	return p, nil
+}
+
+// newID is made here and nowhere else: the node's name and 128 random bits.
+func (s *Pipes) newID() string {
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return s.config.Node + "." + hex.EncodeToString(random[:])
+}
+
+// find gives the visitor's own pipe. Somebody else's is as unknown as one that never was.
+func (s *Pipes) find(id string, v Visitor) (*pipe, bool) {
+	s.mu.Lock()
+	p, known := s.byID[id]
+	s.mu.Unlock()
+	if !known || !p.visitor.owns(v) {
+		return nil, false
+	}
+	return p, true
+}
+
+func (s *Pipes) forget(p *pipe) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byID[p.id] != p {
+		return
+	}
+	delete(s.byID, p.id)
+	less(s.byAddress, p.visitor.Address)
+	less(s.byHolder, holder(p.visitor.Grant))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.buffered.Add(int64(-len(p.down)))
+	p.base, p.down = p.base+int64(len(p.down)), nil
+}
+
+func less(counts map[string]int, key string) {
+	if counts[key]--; counts[key] <= 0 {
+		delete(counts, key)
+	}
+}
+
+func sameSecret(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

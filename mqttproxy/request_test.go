@@ -1,0 +1,501 @@
+package mqttproxy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"trellis/access"
+)
+
+// cutter is an answer that breaks off after so many bytes of its body.
+type cutter struct {
+	header http.Header
+	left   int
+	cut    context.CancelFunc
+	got    bytes.Buffer
+}
+
+var errCut = errors.New("cut")
+
+func (c *cutter) Header() http.Header { return c.header }
+func (c *cutter) WriteHeader(int)     {}
+func (c *cutter) Flush()              {}
+func (c *cutter) Write(p []byte) (int, error) {
+	n := min(len(p), c.left)
+	c.got.Write(p[:n])
+	c.left -= n
+	if c.left == 0 {
+		c.cut()
+		return n, errCut
+	}
+	return n, nil
+}
+
+// event is one event of a stream or a poll.
+type event struct {
+	kind string
+	pos  int64
+	data []byte // bytes of the session
+	told answer
+}
+
+// readEvents reads all whole events.
+func readEvents(t testing.TB, text string) (events []event) {
+	t.Helper()
+	for {
+		one, rest, whole := strings.Cut(text, "\n\n")
+		if !whole {
+			return events
+		}
+		text = rest
+		var e event
+		for line := range strings.SplitSeq(one, "\n") {
+			name, value, _ := strings.Cut(line, ": ")
+			var err error
+			switch {
+			case name == "event":
+				e.kind = value
+			case name == "id":
+				e.pos, err = strconv.ParseInt(value, 10, 64)
+			case e.kind == "":
+				e.data, err = base64.StdEncoding.DecodeString(value)
+			default:
+				err = json.Unmarshal([]byte(value), &e.told)
+			}
+			if err != nil {
+				t.Fatalf("event %q: %v", one, err)
+			}
+		}
+		events = append(events, e)
+	}
+}
+
+// client is a page that speaks to Pipes without a network in between.
+type client struct {
+	t       testing.TB
+	pipes   *Pipes
+	visitor Visitor
+	id      string
+	got     []byte // of the session, in order
+	acked   int64
+}
+
+// request makes one with the pipe's headers.
+func (c *client) request(path string, body io.Reader, headers ...string) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, path, body)
+	r.Header.Set(headerSession, c.id)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	return r
+}
+
+func told(t testing.TB, w *httptest.ResponseRecorder) (a answer) {
+	t.Helper()
+	if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil {
+		t.Fatalf("answer %d %q: %v", w.Code, w.Body, err)
+	}
+	return a
+}
+
+func (c *client) open() (int, answer) {
+	w := httptest.NewRecorder()
+	c.pipes.Open(w, c.request("/live/open", nil), c.visitor)
+	a := told(c.t, w)
+	c.id = a.ID
+	return w.Code, a
+}
+
+func (c *client) up(pos int, body io.Reader) (int, answer) {
+	w := httptest.NewRecorder()
+	c.pipes.Up(w, c.request("/live/up", body, headerPos, strconv.Itoa(pos), headerAck, strconv.Itoa(len(c.got))), c.visitor)
+	return w.Code, told(c.t, w)
+}
+
+// down makes one request for bytes, cut after so many bytes of its answer or when enough have come; it says what came besides data.
+func (c *client) down(mode string, cut int, enough int) []event {
+	ctx, cancel := context.WithCancel(c.t.Context())
+	defer cancel()
+	w := &cutter{header: http.Header{}, left: cut, cut: cancel}
+	stop := time.AfterFunc(time.Minute, cancel)
+	defer stop.Stop()
+	if enough >= 0 {
+		w.cut = func() {}
+		go func() { // leaves when all has come that is to come
+			ticker := time.NewTicker(time.Millisecond)
+			defer ticker.Stop()
+			for {
+				select {
+				case <-ticker.C:
+				case <-ctx.Done():
+					return
+				}
+				p, _ := c.pipes.find(c.id, c.visitor)
+				if _, sent := p.positions(); sent >= int64(enough) {
+					time.Sleep(time.Millisecond)
+					cancel()
+					return
+				}
+			}
+		}()
+	}
+	r := c.request("/live/down", nil, headerPos, strconv.Itoa(len(c.got)), headerMode, mode).WithContext(ctx)
+	c.pipes.Down(w, r, c.visitor)
+	var others []event
+	for _, e := range readEvents(c.t, w.got.String()) {
+		if e.kind != "" {
+			others = append(others, e)
+		} else if known := int64(len(c.got)) - e.pos; known >= 0 && known < int64(len(e.data)) {
+			c.got = append(c.got, e.data[known:]...)
+		} else if known < 0 {
+			c.t.Fatalf("bytes from %d on came, %d are known", e.pos, len(c.got))
+		}
+	}
+	return others
+}
+
+// noted is a carrier that notes what the hub sends.
+type noted struct {
+	Carrier
+	sent []byte
+}
+
+func (n *noted) Send(p []byte, by time.Time) error {
+	n.sent = append(n.sent, p...)
+	return n.Carrier.Send(p, by)
+}
+
+// served gives pipes whose sessions a hub serves, and notes what it sends on the last one.
+func served(h *Hub, config PipesConfig) (*Pipes, *noted) {
+	last := &noted{}
+	config.Serve = func(c Carrier, g access.Grant) bool {
+		last.Carrier = c
+		go h.Serve(context.Background(), last, g)
+		return true
+	}
+	return NewPipes(config), last
+}
+
+// conversation is what a page sends, and how many bytes it gets for that.
+func conversation() (up []byte, down int) {
+	up = slices.Concat(connectPacket(0), subscribePacket(1, 0, "acme/local/+/publish"), subscribePacket(2, 1, "acme/local/k1/messages"),
+		publishPacket("acme/local/k1/publish", "up at 0", 0, 0), publishPacket("acme/local/k1/publish", "up at 1", 1, 3),
+		[]byte{typePuback << 4, 2, 0, 1, typePingreq << 4, 0})
+	kept := publishPacket("acme/local/x/publish", "kept", 0, 0)
+	at1 := publishPacket("acme/local/k1/messages", "down at 1", 1, 1)
+	return up, 4 + 5 + len(kept) + 5 + len(at1) + 4 + 2
+}
+
+// talk holds the conversation on a pipe and gives what came down. Uploads are made of this many bytes.
+func talk(c *client, mode string, source *fakeSource, cut int, upTo int) []byte {
+	up, want := conversation()
+	head := len(up) - 6 // the acknowledgement may only go when its message is on the way
+	half := min(upTo, head)
+	if status, _ := c.up(0, io.MultiReader(bytes.NewReader(up[:half]), failing{})); status != http.StatusBadRequest {
+		c.t.Fatalf("half an upload was answered %d", status)
+	}
+	if half > 0 {
+		if status, a := c.up(0, bytes.NewReader(up[:half])); status != 200 || a.Up != int64(half) {
+			c.t.Fatalf("upload of %d: %d %+v", half, status, a)
+		}
+	}
+	c.up(0, bytes.NewReader(up[:head])) // the part that is known comes once more
+	synctest.Wait()
+	source.deliver(Message{Topic: "acme/local/k1/messages", Payload: []byte("down at 1")})
+	synctest.Wait()
+	c.up(head, bytes.NewReader(up[head:]))
+	c.up(head, bytes.NewReader(up[head:]))
+	synctest.Wait()
+	if cut > 0 {
+		c.down(mode, cut, -1)
+	}
+	for len(c.got) < want {
+		c.down(mode, 1<<20, want)
+	}
+	return c.got
+}
+
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// A conversation that is cut anywhere, in either direction, is the same conversation.
+func TestCutAtEveryByte(t *testing.T) {
+	for _, mode := range []string{"stream", "poll"} {
+		t.Run(mode, func(t *testing.T) {
+			up, _ := conversation()
+			for cut := 0; cut < 460; cut++ {
+				synctest.Test(t, func(t *testing.T) {
+					source := &fakeSource{}
+					h := NewHub(Config{Source: source})
+					h.Seed([]Message{{Topic: "acme/local/x/publish", Payload: []byte("kept"), Parts: []string{"x"}}})
+					h.Start()
+					pipes, hub := served(h, PipesConfig{})
+					c := &client{t: t, pipes: pipes, visitor: Visitor{Grant: testGrant()}}
+					c.open()
+					got := talk(c, mode, source, cut, cut%len(up))
+					if !bytes.Equal(got, hub.sent) {
+						t.Errorf("cut at %d: got % x, want % x", cut, got, hub.sent)
+					}
+					if n := len(source.taken); n != 2 {
+						t.Errorf("cut at %d: the source took %d messages, want 2", cut, n)
+					}
+					_ = h.Close(context.Background())
+					pipes.Close()
+				})
+			}
+		})
+	}
+}
+
+func TestAStreamBeatsTwiceAtItsStartAndThenSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pipes := testPipes(PipesConfig{})
+		c := &client{t: t, pipes: pipes}
+		c.open()
+		ctx, cancel := context.WithTimeout(t.Context(), 31*time.Second)
+		defer cancel()
+		w := &cutter{header: http.Header{}, left: 1 << 20}
+		began := time.Now().UnixMilli()
+		pipes.Down(w, c.request("/", nil, headerPos, "0", headerMode, "stream").WithContext(ctx), c.visitor)
+		var at []int64
+		for _, e := range readEvents(t, w.got.String()) {
+			at = append(at, e.told.T-began)
+		}
+		if want := []int64{0, 300, 15_300, 30_300}; !slices.Equal(at, want) {
+			t.Errorf("beats at %v, want %v", at, want)
+		}
+		if got := w.header.Get("Cache-Control"); got != "no-store, no-transform" || w.header.Get("X-Accel-Buffering") != "no" {
+			t.Errorf("headers %v", w.header)
+		}
+		pipes.Close()
+	})
+}
+
+func TestAStreamAndAPollAreOverInTime(t *testing.T) {
+	for mode, want := range map[string]time.Duration{"stream": 5 * time.Minute, "poll": 20 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			pipes := testPipes(PipesConfig{})
+			c := &client{t: t, pipes: pipes}
+			c.open()
+			w := httptest.NewRecorder()
+			began := time.Now()
+			pipes.Down(w, c.request("/", nil, headerPos, "0", headerMode, mode), c.visitor)
+			if lasted := time.Since(began); lasted != want {
+				t.Errorf("%s lasted %v, want %v", mode, lasted, want)
+			}
+			if length := w.Header().Get("Content-Length"); (length == strconv.Itoa(w.Body.Len())) != (mode == "poll") {
+				t.Errorf("%s has the length %q", mode, length)
+			}
+			pipes.Close()
+		})
+	}
+}
+
+func TestANewRequestTakesOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pipes := testPipes(PipesConfig{})
+		c := &client{t: t, pipes: pipes}
+		c.open()
+		first := make(chan []event)
+		go func() { first <- c.down("stream", 1<<20, -1) }()
+		synctest.Wait()
+		second := make(chan struct{})
+		go func() {
+			other := &client{t: t, pipes: pipes, id: c.id}
+			other.down("poll", 1<<20, -1)
+			close(second)
+		}()
+		events := <-first
+		if last := events[len(events)-1]; last.kind != "end" || last.told.Code != Moved.Code() {
+			t.Errorf("the first was told %+v", last)
+		}
+		<-second
+		pipes.Close()
+	})
+}
+
+func TestAnEndIsToldAfterWhatWasSentBefore(t *testing.T) {
+	for _, mode := range []string{"stream", "poll"} {
+		pipes := testPipes(PipesConfig{})
+		c := &client{t: t, pipes: pipes}
+		c.open()
+		p, _ := pipes.find(c.id, c.visitor)
+		_ = p.Send([]byte("last words"), time.Now().Add(time.Second))
+		p.End(Restart)
+		var others []event
+		for len(others) == 0 || others[len(others)-1].kind != "end" {
+			others = append(others, c.down(mode, 1<<20, -1)...)
+		}
+		if last := others[len(others)-1].told; string(c.got) != "last words" || last.Code != 4012 || last.Words == "" {
+			t.Errorf("%s: got %q and %+v", mode, c.got, last)
+		}
+		if status, a := c.up(0, strings.NewReader("x")); status != http.StatusGone || a.Code != 4012 {
+			t.Errorf("an upload was answered %d %+v", status, a)
+		}
+		pipes.Close()
+	}
+}
+
+func TestUploadsThatAreNotTaken(t *testing.T) {
+	pipes := testPipes(PipesConfig{})
+	defer pipes.Close()
+	c := &client{t: t, pipes: pipes}
+	c.open()
+	c.up(0, strings.NewReader("abc"))
+	status, a := c.up(5, strings.NewReader("fg"))
+	if status != http.StatusConflict || a.Up != 3 {
+		t.Errorf("a gap was answered %d %+v", status, a)
+	}
+	if status, a := c.up(0, bytes.NewReader(make([]byte, maxUpload+1))); status != http.StatusRequestEntityTooLarge || a.Code != TooBig.Code() {
+		t.Errorf("a large one was answered %d %+v", status, a)
+	}
+	for name, headers := range map[string][]string{
+		"no position":      {headerAck, "0"},
+		"a wrong position": {headerPos, "-1", headerAck, "0"},
+		"an acknowledgement of more than was sent": {headerPos, "3", headerAck, "1"},
+	} {
+		w := httptest.NewRecorder()
+		pipes.Up(w, c.request("/", strings.NewReader("d"), headers...), c.visitor)
+		if w.Code != http.StatusBadRequest {
+			t.Errorf("%s was answered %d", name, w.Code)
+		}
+	}
+	if up, _ := mustFind(t, pipes, c).positions(); up != 3 {
+		t.Errorf("%d bytes were taken", up)
+	}
+}
+
+func mustFind(t *testing.T, pipes *Pipes, c *client) *pipe {
+	t.Helper()
+	p, known := pipes.find(c.id, c.visitor)
+	if !known {
+		t.Fatal("the pipe is not known")
+	}
+	return p
+}
+
+func TestAPipeIsItsVisitorsAlone(t *testing.T) {
+	pipes := testPipes(PipesConfig{})
+	defer pipes.Close()
+	a := &client{t: t, pipes: pipes, visitor: Visitor{Grant: testGrant(), Session: "a's cookie"}}
+	a.open()
+	other, renewed := testGrant(), testGrant()
+	other.KeyID, renewed.Print = "k2", "another"
+	for name, thief := range map[string]Visitor{
+		"another cookie": {Grant: testGrant(), Session: "b's cookie"},
+		"no cookie":      {Grant: testGrant()},
+		"another key":    {Grant: other, Session: "a's cookie"},
+		"a renewed key":  {Grant: renewed, Session: "a's cookie"},
+	} {
+		b := &client{t: t, pipes: pipes, visitor: thief, id: a.id}
+		if status, said := b.up(0, strings.NewReader("x")); status != http.StatusNotFound || said.Code != 4004 || said.Up != 0 {
+			t.Errorf("%s: an upload was answered %d %+v", name, status, said)
+		}
+		w := httptest.NewRecorder()
+		pipes.Down(w, b.request("/", nil, headerPos, "0", headerMode, "poll"), thief)
+		if w.Code != http.StatusNotFound || told(t, w).Code != 4004 {
+			t.Errorf("%s: down was answered %d %s", name, w.Code, w.Body)
+		}
+	}
+	made := &client{t: t, pipes: pipes, visitor: a.visitor, id: "a.00000000000000000000000000000000"}
+	if status, _ := made.up(0, strings.NewReader("x")); status != http.StatusNotFound {
+		t.Errorf("an id of the page's own was answered %d", status)
+	}
+	if up, _ := mustFind(t, pipes, a).positions(); up != 0 {
+		t.Errorf("a stranger's bytes were taken: %d", up)
+	}
+}
+
+func TestPipesAreLimited(t *testing.T) {
+	key2 := testGrant()
+	key2.KeyID = "k2"
+	for name, tt := range map[string]struct {
+		config PipesConfig
+		second Visitor
+		status int
+		reason string
+	}{
+		"of one address": {PipesConfig{PerAddress: 1}, Visitor{Grant: key2, Address: "x"}, 429, "too_many_of_address"},
+		"of one key":     {PipesConfig{PerGrant: 1}, Visitor{Grant: testGrant(), Address: "y"}, 429, "too_many_of_key"},
+		"in all":         {PipesConfig{Max: 1}, Visitor{Grant: key2, Address: "y"}, 503, "too_many"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pipes := testPipes(tt.config)
+			defer pipes.Close()
+			first := &client{t: t, pipes: pipes, visitor: Visitor{Grant: testGrant(), Address: "x"}}
+			first.open()
+			second := &client{t: t, pipes: pipes, visitor: tt.second}
+			status, a := second.open()
+			if status != tt.status || a.Code != Limit.Code() || a.Reason != tt.reason || a.Words == "" {
+				t.Errorf("answered %d %+v", status, a)
+			}
+			p := mustFind(t, pipes, first)
+			p.End(Done)
+			pipes.forget(p)
+			if status, _ := second.open(); status != 200 {
+				t.Errorf("after the first was gone: %d", status)
+			}
+		})
+	}
+}
+
+func TestPipesOverARealServer(t *testing.T) {
+	h, source := newTestHub(t, Config{})
+	pipes, _ := served(h, PipesConfig{BeatEvery: 100 * time.Millisecond})
+	defer pipes.Close()
+	v := Visitor{Grant: testGrant()}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/live/up", func(w http.ResponseWriter, r *http.Request) { pipes.Up(w, r, v) })
+	mux.HandleFunc("/live/down", func(w http.ResponseWriter, r *http.Request) { pipes.Down(w, r, v) })
+	web := httptest.NewUnstartedServer(mux)
+	web.Config.ReadTimeout, web.Config.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond
+	web.Start()
+	defer web.Close()
+	c := &client{t: t, pipes: pipes, visitor: v}
+	c.open()
+	request := c.request(web.URL+"/live/down", nil, headerPos, "0", headerMode, "stream")
+	request.RequestURI = ""
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	stream, err := web.Client().Do(request.WithContext(ctx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	c.up(0, bytes.NewReader(slices.Concat(connectPacket(0), subscribePacket(1, 0, "acme/local/+/publish"))))
+	var text strings.Builder
+	lines := bufio.NewScanner(stream.Body)
+	beats, delivered := 0, false
+	for lines.Scan() { // several times as long as the server lets short answers take
+		text.WriteString(lines.Text() + "\n")
+		if lines.Text() == "event: beat" {
+			beats++
+		}
+		if beats == 6 && !delivered {
+			delivered = true
+			source.deliver(Message{Topic: "acme/local/x/publish", Payload: []byte("late")})
+		}
+		var got []byte
+		for _, e := range readEvents(t, text.String()) {
+			got = append(got, e.data...)
+		}
+		if bytes.Contains(got, []byte("late")) {
+			return
+		}
+	}
+	t.Fatalf("the stream ended: %v\n%s", lines.Err(), text.String())
+}
