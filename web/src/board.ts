@@ -102,7 +102,7 @@ function refresh(): void {
   let what = shown(state, at, navigator.onLine, opened);
   if (what.strip === "" && upstreamDown > 0)
     what = { ...what, strip: say.upstreamDown(upstreamDown, at), known: false };
-  if (what.strip !== "" && state.lastLive > 0) troubled = true;
+  if (what.strip !== "" && state.lastLive > 0 && !(state.slow && state.link === "live")) troubled = true;
   status.show(what, at);
   board.tick(what.known);
   put(find(document, "[data-summary]"), board.summary(state.link === "live"));

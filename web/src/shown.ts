@@ -18,7 +18,9 @@ const long = 15_000;
 
 /** shown says it in words: nothing before 3 s, a strip after that, a whole sentence with an action after 15 s. */
 export function shown(state: State, now: number, online: boolean, opened: number): Shown {
-  if (state.link === "live") return { look: "live", word: say.live, strip: "", action: "", known: true };
+  if (state.link === "live") {
+    return { look: "live", word: say.live, strip: state.slow ? say.slower : "", action: "", known: true };
+  }
   if (state.link === "refused") {
     const strip = state.code === closed.signedOut ? say.signedOut : say.keyRefused;
     return { look: "stopped", word: say.stopped, strip, action: "again", known: false };

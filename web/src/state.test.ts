@@ -28,7 +28,7 @@ test("a refused key is final", () => {
 
 test("being live forgets earlier trouble", () => {
   const state = after(lost(4012), lost(), opened);
-  assert.deepEqual(state, { link: "live", attempt: 0, since: noon + 100, lastLive: noon + 100, code: 0 });
+  assert.deepEqual(state, { link: "live", attempt: 0, since: noon + 100, lastLive: noon + 100, code: 0, slow: false });
 });
 
 test("the next try comes after 0.5 to 30 s, spread over the whole of it", () => {
@@ -40,6 +40,13 @@ test("the next try comes after 0.5 to 30 s, spread over the whole of it", () => 
   assert.equal(pause({ ...initial(noon), attempt: 1 }, 1), 2000);
   assert.equal(pause({ ...initial(noon), attempt: 9 }, 1), 30_000);
   assert.ok(pause({ ...initial(noon), attempt: 1, code: 4005 }, 1) > 10_000, "a key used twice is tried slowly");
+});
+
+test("polling is said, a stream is not", () => {
+  const slow = after(opened, { kind: "went", slow: true });
+  assert.equal(shown(slow, noon + 1000, true, noon).strip, "Live, a little slower here.");
+  assert.equal(shown(slow, noon + 1000, true, noon).look, "live");
+  assert.equal(shown(after(opened, { kind: "went", slow: false }), noon + 1000, true, noon).strip, "");
 });
 
 test("words for trouble", async (t) => {

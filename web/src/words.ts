@@ -69,6 +69,7 @@ export function sizeOf(value: string): "" | "long" | "longer" | "longest" {
 
 export const say = {
   live: "Live",
+  slower: "Live, a little slower here.",
   connecting: "Connecting",
   reconnecting: "Reconnecting",
   noInternet: "No internet",

@@ -21,10 +21,14 @@ export interface Rung {
   readonly bufferedAmount: number;
   send(data: ArrayBuffer | Uint8Array<ArrayBuffer>): void;
   close(code?: number): void;
+  /** improve asks a rung that knows a better and a worse way to try the better one again. */
+  improve?(): void;
 }
 
 export interface RungEvents {
   opened(): void;
+  /** went tells in which of two ways a rung goes. */
+  went(way: "stream" | "poll"): void;
   received(data: ArrayBuffer): void;
   ended(code: number, reason: string): void;
 }
@@ -46,6 +50,7 @@ export class Carrier implements Socket {
   onmessage: Socket["onmessage"] = null;
   onerror: Socket["onerror"] = null;
   onclose: Socket["onclose"] = null;
+  onwent: ((way: "stream" | "poll") => void) | null = null;
 
   /** When the last byte came, by the wall clock: it goes on while a computer sleeps. */
   heard: number;
@@ -60,6 +65,7 @@ export class Carrier implements Socket {
     this.limit = setTimeout(() => this.drop(), openWithin);
     this.rung = openRung(url, protocols, {
       opened: () => this.opened(),
+      went: (way) => this.onwent?.(way),
       received: (data) => this.received(data),
       ended: (code, reason) => this.end(code, reason),
     });
@@ -78,6 +84,10 @@ export class Carrier implements Socket {
     this.readyState = closing;
     clearTimeout(this.limit);
     this.rung.close(code);
+  }
+
+  improve(): void {
+    this.rung.improve?.();
   }
 
   /** drop ends it now: on a dead path a polite close would wait for an answer that never comes. */
