@@ -109,6 +109,13 @@ test("up again when the network changed, but not all the time", () => {
   assert.equal(ladder.serving, "stream");
 });
 
+test("a socket that still says nothing is opened anew when the network changed", () => {
+  const silent: Event[] = [start(s(0)), hello(s(0.1)), tick(s(1.5)), up(s(1.8), "stream")];
+  const { ladder, did } = play([...silent, { kind: "online", at: s(5) }, up(s(5.1), "socket")]);
+  assert.deepEqual(did.slice(4), ["drop socket, open socket", "retire stream"]);
+  assert.equal(ladder.serving, "socket");
+});
+
 test("polling tries to stream again, too", () => {
   const polling = play([...refused, { kind: "went", at: s(2), way: "poll" }]).ladder;
   assert.equal(polling.serving, "poll");

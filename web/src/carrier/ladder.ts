@@ -192,8 +192,10 @@ function probe(l: Ladder, at: number): Step {
   const probed = l.probed + 1;
   const wait = probes[Math.min(probed, probes.length - 1)] ?? 0;
   const next: Ladder = { ...l, probed, probeAt: at + wait, lastProbe: at };
-  const [opened, actions] = l.trying.includes("socket") ? ([next, []] as const) : opening(next, "socket");
-  return [opened, l.serving === "poll" ? [...actions, { kind: "improve" }] : actions];
+  const silent = l.trying.includes("socket"); // it had its time, and the network may be another one now
+  const [opened, actions] = opening({ ...next, trying: without(l.trying, "socket") }, "socket");
+  const all: Action[] = silent ? [{ kind: "drop", way: "socket" }, ...actions] : [...actions];
+  return [opened, l.serving === "poll" ? [...all, { kind: "improve" }] : all];
 }
 
 function online(l: Ladder, at: number): Step {

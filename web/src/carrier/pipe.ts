@@ -10,6 +10,7 @@ type Mode = "stream" | "poll";
 const maxUpload = 64 << 10;
 const apart = 40; // between the starts of two uploads, so that small packets travel together
 const leastWait = 1500; // for a sign of life where one is due
+const leastMissing = 700; // for bytes that the server says it has sent
 const closeBeats = 100; // two beats, sent 300 ms apart, that come this close together were held back
 const beatAgain = 300;
 const silence = 25_000; // the server's beats are 15 s apart
@@ -36,6 +37,7 @@ export class Pipe implements Rung {
   private heldTimer: ReturnType<typeof setTimeout> | undefined;
   private down: AbortController | null = null;
   private failing = 0; // since when nothing works; 0 while it does
+  private beaten = false; // this stream has shown a sign of life
   private shortLived = 0; // streams in a row that broke at once
   private rtt = 0;
   private closing = false;
@@ -121,6 +123,7 @@ export class Pipe implements Rung {
   private async stream(abort: AbortController): Promise<void> {
     let beats = 0;
     let first = 0;
+    this.beaten = false;
     let limit = setTimeout(() => this.hold(), this.patience());
     const gone = new Promise<never>((_, fail) => {
       abort.signal.addEventListener("abort", () => fail(new Broken()));
@@ -168,6 +171,7 @@ export class Pipe implements Rung {
 
   private take(event: PipeEvent): void {
     this.failing = 0;
+    this.beaten = true;
     if (event.kind === "data") {
       const known = this.got - event.pos;
       if (known < 0) throw new Broken(); // bytes are missing: ask again from where we are
@@ -266,14 +270,21 @@ export class Pipe implements Rung {
     }
   }
 
-  /** expect notices a stream that holds bytes back: the server has sent more than what has come, and nothing comes. */
+  /**
+   * expect notices a stream that holds bytes back: an upload has been answered, so the server is there and near, and what
+   * it sent does not come. That is known sooner than by waiting for a beat alone.
+   */
   private expect(sent: number): void {
-    if (this.mode !== "stream" || sent <= this.got || this.heldTimer) return;
     const at = this.got;
-    this.heldTimer = setTimeout(() => {
-      this.heldTimer = undefined;
-      if (this.got === at) this.hold();
-    }, this.patience());
+    const missing = () => this.got === at && (sent > at || !this.beaten);
+    if (this.mode !== "stream" || !missing() || this.heldTimer) return;
+    this.heldTimer = setTimeout(
+      () => {
+        this.heldTimer = undefined;
+        if (missing()) this.hold();
+      },
+      Math.max(leastMissing, 4 * this.rtt),
+    );
   }
 
   /** rest waits before the next try of a request that failed, and gives up after a while. */
