@@ -73,6 +73,47 @@ func testPipes(config PipesConfig) *Pipes {
 	return NewPipes(config)
 }
 
+// hubEnd is the hub's end of the same pipe: what it sent, and what it received.
+type hubEnd struct {
+	p        *pipe
+	sent     []byte
+	received []byte
+}
+
+func (h *hubEnd) receive(t *rapid.T) {
+	h.p.mu.Lock()
+	some := len(h.p.up) > 0
+	h.p.mu.Unlock()
+	if !some {
+		return
+	}
+	into := make([]byte, 5)
+	n, err := h.p.Receive(into)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.received = append(h.received, into[:n]...)
+}
+
+func (h *hubEnd) send(t *rapid.T, b []byte) {
+	h.p.mu.Lock()
+	b = b[:min(len(b), 64-len(h.p.down))]
+	h.p.mu.Unlock()
+	if err := h.p.Send(b, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	h.sent = append(h.sent, b...)
+}
+
+// upload sends so many bytes from pos on, and wants a gap to be noticed.
+func (f *far) upload(t *rapid.T, pos, n int64) {
+	ok := f.p.upload(context.Background(), pos, f.sent[pos:min(pos+n, int64(len(f.sent)))])
+	up, _ := f.p.positions()
+	if ok != (pos <= up) {
+		t.Fatalf("upload at %d of %d: %v", pos, up, ok)
+	}
+}
+
 // Whatever is cut, doubled or re-ordered, what one side sends is what the other receives.
 func TestPipeLosesAndDoublesNothing(t *testing.T) {
 	runs(t, 10_000)
@@ -80,8 +121,7 @@ func TestPipeLosesAndDoublesNothing(t *testing.T) {
 		pipes := testPipes(PipesConfig{Replay: 64})
 		defer pipes.Close()
 		p, _ := pipes.open(Visitor{})
-		f := &far{p: p}
-		var down, received []byte
+		f, h := &far{p: p}, &hubEnd{p: p}
 		count := byte(0)
 		fresh := func(n int) []byte {
 			b := make([]byte, n)
@@ -91,47 +131,17 @@ func TestPipeLosesAndDoublesNothing(t *testing.T) {
 			}
 			return b
 		}
-		receive := func() {
-			p.mu.Lock()
-			some := len(p.up) > 0
-			p.mu.Unlock()
-			if some {
-				into := make([]byte, 5)
-				n, err := p.Receive(into)
-				if err != nil {
-					t.Fatal(err)
-				}
-				received = append(received, into[:n]...)
-			}
-		}
-		send := func(n int) {
-			p.mu.Lock()
-			n = min(n, 64-len(p.down))
-			p.mu.Unlock()
-			b := fresh(n)
-			if err := p.Send(b, time.Now()); err != nil {
-				t.Fatal(err)
-			}
-			down = append(down, b...)
-		}
-		upload := func(pos, n int64) {
-			ok := p.upload(context.Background(), pos, f.sent[pos:min(pos+n, int64(len(f.sent)))])
-			up, _ := p.positions()
-			if ok != (pos <= up) {
-				t.Fatalf("upload at %d of %d: %v", pos, up, ok)
-			}
-		}
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			n := rapid.IntRange(0, 20).Draw(t, "n")
 			switch rapid.IntRange(0, 7).Draw(t, "step") {
 			case 0:
-				send(n)
+				h.send(t, fresh(n))
 			case 1:
 				f.sent = append(f.sent, fresh(n)...)
 			case 2: // from anywhere: an old upload again, or one that overtook the one before it
-				upload(rapid.Int64Range(0, int64(len(f.sent))).Draw(t, "pos"), int64(n))
+				f.upload(t, rapid.Int64Range(0, int64(len(f.sent))).Draw(t, "pos"), int64(n))
 			case 3:
-				upload(min(f.acks, int64(len(f.sent))), int64(n))
+				f.upload(t, f.acks, int64(n))
 				if n%3 != 0 { // otherwise the answer was lost
 					f.acks, _ = p.positions()
 				}
@@ -142,7 +152,7 @@ func TestPipeLosesAndDoublesNothing(t *testing.T) {
 			case 6: // an acknowledgement, perhaps of long ago
 				p.acknowledge(rapid.Int64Range(0, int64(len(f.got))).Draw(t, "ack"))
 			case 7:
-				receive()
+				h.receive(t)
 			}
 		}
 		if !f.reattach() {
@@ -150,12 +160,13 @@ func TestPipeLosesAndDoublesNothing(t *testing.T) {
 		}
 		for f.read(7, func(int) int { return 0 }) {
 		}
-		upload(func() int64 { up, _ := p.positions(); return up }(), int64(len(f.sent)))
-		for len(received) < len(f.sent) {
-			receive()
+		up, _ := p.positions()
+		f.upload(t, up, int64(len(f.sent)))
+		for len(h.received) < len(f.sent) {
+			h.receive(t)
 		}
-		if !bytes.Equal(f.got, down) || !bytes.Equal(received, f.sent) {
-			t.Fatalf("down %v, want %v; up %v, want %v", f.got, down, received, f.sent)
+		if !bytes.Equal(f.got, h.sent) || !bytes.Equal(h.received, f.sent) {
+			t.Fatalf("down %v, want %v; up %v, want %v", f.got, h.sent, h.received, f.sent)
 		}
 	})
 }
