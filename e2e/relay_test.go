@@ -130,23 +130,23 @@ func TestPipeIsNoUseToAnotherSignIn(t *testing.T) {
 
 func TestPipeEndsWithItsKeyAndItsSignIn(t *testing.T) {
 	s := start(t)
-	for name, end := range map[string]func(page *browser, pipe *wire.Pipe, k key){
-		"a withdrawn key": func(_ *browser, _ *wire.Pipe, k key) { s.revoke(k.Entity) },
-		"signing out": func(page *browser, pipe *wire.Pipe, _ key) {
-			page.post("/session/end", url.Values{})
-			pipe.Cut()
-		},
+	for name, tt := range map[string]struct {
+		end  func(page *browser, k key)
+		code int
+	}{
+		"a withdrawn key": {func(_ *browser, k key) { s.revoke(k.Entity) }, 4003},
+		"signing out":     {func(page *browser, _ key) { page.post("/session/end", url.Values{}) }, 4010},
 	} {
 		t.Run(name, func(t *testing.T) {
 			part := s.in(t)
 			k := part.addKey(name[:1] + "-key")
 			page := part.browser()
 			page.signIn(k)
-			client, pipe := page.pipe(s.url, "poll")
-			end(page, pipe, k)
+			client, _ := page.pipe(s.url, "poll")
+			tt.end(page, k)
 			reason, err := client.Ended(prompt)
 			must(t, err)
-			wantEnd(t, reason, 4003)
+			wantEnd(t, reason, tt.code)
 		})
 	}
 }

@@ -56,7 +56,7 @@ var (
 	refusedBroken   = denial{http.StatusBadRequest, 0, "broken_upload", ""}
 )
 
-// Refuse answers no for a reason that is known before there is a visitor: Refused or Limit.
+// Refuse answers no for a reason that is known before there is a visitor: Refused, SignedOut or Limit.
 func (s *Pipes) Refuse(w http.ResponseWriter, why Reason) {
 	status := http.StatusForbidden
 	if why == Limit {

@@ -57,7 +57,10 @@ func (s *Server) visitor(c echo.Context, then func(http.ResponseWriter, *http.Re
 			Grant: g, Session: s.signedIn(c.Request()), Address: network(c.RealIP()).String(),
 		})
 		return nil
-	case errors.Is(err, errSignedOut) || keyRefused(err):
+	case errors.Is(err, errSignedOut):
+		s.pipes.Refuse(c.Response(), mqttproxy.SignedOut)
+		return nil
+	case keyRefused(err):
 		s.pipes.Refuse(c.Response(), mqttproxy.Refused)
 		return nil
 	}

@@ -75,7 +75,7 @@ func TestPipeIsBoundToTheSignIn(t *testing.T) {
 			}
 		}
 	}
-	if status, said := post(t, s, s.browser(t), "/live/up", opened.ID, "x"); status != http.StatusForbidden || said.Code != 4003 {
+	if status, said := post(t, s, s.browser(t), "/live/up", opened.ID, "x"); status != http.StatusForbidden || said.Code != 4010 {
 		t.Errorf("nobody: %d %+v", status, said)
 	}
 	if status, said := post(t, s, a, "/live/up", opened.ID, "mine"); status != http.StatusOK || said.Up != 4 {

@@ -342,7 +342,7 @@ export class Pipe implements Rung {
     } catch {
       // somebody else's page
     }
-    const final = this.id === "" || response.status === 404 || response.status === 410 || told.code === 4003;
+    const final = this.id === "" || response.status === 404 || response.status === 410 || response.status === 403;
     if (told.code && final) this.end(told.code, told.words ?? "");
     throw new Broken();
   }

@@ -199,9 +199,9 @@ export class Supervisor {
     if (!this.lines.includes(line)) return;
     const was = this.close(line);
     const code = line.carrier.code;
-    if (refused || code === closed.refused) {
+    if (refused || code === closed.refused || code === closed.signedOut) {
       this.dropAll();
-      this.happen({ kind: "refused", at: Date.now() });
+      this.happen(refused ? { kind: "refused", at: Date.now() } : { kind: "lost", at: Date.now(), code });
       this.outbox.stop("");
     } else if (!line.retired) {
       if (was) this.happen({ kind: "lost", at: Date.now(), code });
