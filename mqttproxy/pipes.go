@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/hex"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,12 +25,11 @@ type PipesConfig struct {
 	Serve   func(c Carrier, g access.Grant) bool
 	Origins []string         // further origins that count as our own: the public address
 	Node    string           // this process, in the ids of its pipes; empty means "a"
-	Log     *slog.Logger     // nil discards
 	Now     func() time.Time // the clock told to pages; nil means time.Now
 
 	Max        int   // pipes in all; 0 means 5,000
 	PerAddress int   // pipes of one address; 0 means 200, since a school sits behind one
-	PerGrant   int   // pipes of one Grant; 0 means 1,000, since a whole audience may share one
+	PerGrant   int   // pipes of one Grant; 0 means 256, as many as the hub serves
 	Replay     int   // bytes down that one page may leave unacknowledged; 0 means 256 KiB
 	Buffered   int64 // bytes kept for all pages together; 0 means 256 MiB
 
@@ -45,9 +43,6 @@ type PipesConfig struct {
 }
 
 func (c PipesConfig) withDefaults() PipesConfig {
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -56,7 +51,7 @@ func (c PipesConfig) withDefaults() PipesConfig {
 	}
 	orDefault(&c.Max, 5000)
 	orDefault(&c.PerAddress, 200)
-	orDefault(&c.PerGrant, 1000)
+	orDefault(&c.PerGrant, 256)
 	orDefault(&c.Replay, 256<<10)
 	orDefault(&c.Buffered, 256<<20)
 	orDefault(&c.Idle, time.Minute)
