@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"net/http"
 
@@ -54,7 +53,7 @@ func (s *Server) visitor(c echo.Context, then func(http.ResponseWriter, *http.Re
 	switch {
 	case err == nil:
 		then(c.Response(), c.Request(), mqttproxy.Visitor{
-			Grant: g, Session: s.signedIn(c.Request()), Address: network(c.RealIP()).String(),
+			Grant: g, Session: g.SignIn, Address: network(c.RealIP()).String(),
 		})
 		return nil
 	case errors.Is(err, errSignedOut):
@@ -65,16 +64,6 @@ func (s *Server) visitor(c echo.Context, then func(http.ResponseWriter, *http.Re
 		return nil
 	}
 	return err
-}
-
-// signedIn tells one sign-in from another without being of use to anybody who reads it.
-func (s *Server) signedIn(r *http.Request) string {
-	cookie, err := r.Cookie(s.sessions.Cookie.Name)
-	if err != nil {
-		return ""
-	}
-	sum := sha256.Sum256([]byte(cookie.Value))
-	return string(sum[:])
 }
 
 // servePage runs a page's session beside the request that brought its first bytes.
