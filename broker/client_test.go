@@ -62,16 +62,6 @@ func (d *device) connect(c connect) byte {
 	return p.body[1]
 }
 
-// next reads one packet, or says why there is none.
-func (d *device) next(within time.Duration) (packet, error) {
-	if len(d.held) > 0 {
-		p := d.held[0]
-		d.held = d.held[1:]
-		return p, nil
-	}
-	return d.read(within)
-}
-
 func (d *device) read(within time.Duration) (packet, error) {
 	d.conn.SetReadDeadline(time.Now().Add(within))
 	h, err := d.in.header()

@@ -158,13 +158,6 @@ func (s *server) stop() int {
 	return s.end(s.t, prompt)
 }
 
-// restart kills the server as a power cut would and starts it again.
-func (s *server) restart() {
-	s.t.Helper()
-	s.kill()
-	s.start()
-}
-
 // leave stops the server at the end of a test and holds it to what is true of every run.
 func (s *server) leave() {
 	select {

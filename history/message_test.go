@@ -219,7 +219,7 @@ func TestRecent(t *testing.T) {
 			}
 			var got []string
 			for _, r := range found {
-				got = append(got, strings.Trim(string(r.Payload), `{"data:}`))
+				got = append(got, strings.Trim(string(r.Payload), `{"dat:}`))
 			}
 			if got := strings.Join(got, " "); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)

@@ -88,7 +88,6 @@ type client struct {
 	visitor Visitor
 	id      string
 	got     []byte // of the session, in order
-	acked   int64
 }
 
 // request makes one with the pipe's headers.
