@@ -64,7 +64,8 @@ outside: build need
 	$(GOTEST) $(RACE) -count=1 -p 1 ./e2e
 
 dev: pages ## Rebuild and reload the page on every change, at http://localhost:7331
-	$(TEMPL) generate -path . -watch -proxy=http://localhost:8080 \
+	@rm -f bin/.templ # watching leaves other generated files behind than a build makes
+	$(TEMPL) generate -path . -watch -open-browser=false -proxy=http://localhost:8080 \
 		-watch-pattern='(.+\.go$$)|(.+\.templ$$)|(.+_templ\.txt$$)|(/web/src/.+\.(ts|css|svg)$$)' \
 		-ignore-pattern='(/node_modules/)|(/static/dist/)|(/data/)|(_test\.go$$)' \
 		-cmd='make --no-print-directory dev-serve'
