@@ -180,9 +180,10 @@ func TestAConsumerThatIsGoneIsMadeAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// Each of the two is made again in its own time, and nats keeps a publish only for those that are there: the one the
+	// watcher sees first may come before the recorder is back.
 	await(t, func() bool {
 		d.publish(shed.publishTopic(), "after", 1)
-		return len(seen) > 0
+		return len(seen) > 0 && h.book.count() > 1
 	})
-	h.book.hold(t, 2)
 }

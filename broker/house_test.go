@@ -125,6 +125,12 @@ func (b *book) setBroken(broken bool) {
 	b.broken = broken
 }
 
+func (b *book) count() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.lines)
+}
+
 // hold waits until the book has n lines and gives their payloads.
 func (b *book) hold(t testing.TB, n int) []string {
 	t.Helper()
