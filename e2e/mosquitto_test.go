@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"trellis/e2e/wire"
 )
@@ -173,14 +174,35 @@ func TestMosquittoClientsAtEveryQoS(t *testing.T) {
 	}
 }
 
+// untilGreeted waits until whoever subscribes now is told so many retained messages: nats has acknowledged one a moment
+// before it remembers it.
+func (s *server) untilGreeted(k key, messages int) {
+	s.t.Helper()
+	for until := time.Now().Add(prompt); ; {
+		d := s.device(k, "#greeted")
+		must(s.t, d.Subscribe(1, k.topic("publish")))
+		must(s.t, d.Ping())
+		told := d.Waiting()
+		d.Leave()
+		if told == messages {
+			return
+		}
+		if time.Now().After(until) {
+			s.t.Fatalf("who subscribes is told %d messages, not %d", told, messages)
+		}
+	}
+}
+
 func TestRetainedMessagesAndWills(t *testing.T) {
 	s := start(t)
 	k := s.addKey("shed")
 	t.Run("a retained message greets who comes later", func(t *testing.T) {
 		s := s.in(t)
 		said(t, s.mosquitto("mosquitto_pub", k, "", "-r", "-q", "1", "-t", k.topic("publish"), "-m", `{"kept":1}`), 0, "")
+		s.untilGreeted(k, 1)
 		said(t, s.listening(k, "#late", "-t", k.topic("publish"), "-C", "1"), 0, `got 0 1 `+k.topic("publish")+` {"kept":1}`)
 		said(t, s.mosquitto("mosquitto_pub", k, "", "-r", "-n", "-q", "1", "-t", k.topic("publish")), 0, "")
+		s.untilGreeted(k, 0)
 		later := s.listening(k, "#later", "-t", k.topic("publish"), "-C", "1")
 		said(t, s.mosquitto("mosquitto_pub", k, "", "-q", "1", "-t", k.topic("publish"), "-m", `{"next":1}`), 0, "")
 		said(t, later, 0, `got 0 0 `+k.topic("publish")+` {"next":1}`)

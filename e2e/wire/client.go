@@ -159,6 +159,9 @@ func (c *Client) Receive(within time.Duration) (Message, error) {
 	return m, nil
 }
 
+// Waiting says how many messages have come that nobody has received yet.
+func (c *Client) Waiting() int { return len(c.inbox) }
+
 // Leave says goodbye and closes.
 func (c *Client) Leave() {
 	_ = c.Send(Bare(DISCONNECT))
