@@ -329,7 +329,7 @@ func (h *Hub) unjoin(s *session, filters []asked) {
 // It ends when ctx does: with the Reason that is ctx's cause, else with Restart.
 func (h *Hub) Serve(ctx context.Context, carrier Carrier, g access.Grant) Reason {
 	s := &session{hub: h, carrier: carrier, grant: g, done: make(chan struct{})}
-	s.away, _ = carrier.(absentee)
+	_, s.judged = carrier.(silenceJudge)
 	s.opened = h.clock()
 	if reason, ok := h.enter(s); !ok {
 		carrier.End(reason)

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/hex"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ const (
 	maxUp      = 128 << 10 // bytes that may wait for the hub
 	maxUploads = 4         // requests at once that bring bytes for one pipe: one, and what a proxy doubled
 	maxEvent   = 16 << 10  // bytes in one event down
+	maxDown    = 64 << 10  // bytes in one frame down
 	beatAgain  = 300 * time.Millisecond
 )
 
@@ -26,6 +28,7 @@ type PipesConfig struct {
 	Origins []string         // further origins that count as our own: the public address
 	Node    string           // this process, in the ids of its pipes; empty means "a"
 	Now     func() time.Time // the clock told to pages; nil means time.Now
+	Log     *slog.Logger     // nil discards
 
 	Max        int   // pipes in all; 0 means 5,000
 	PerAddress int   // pipes of one address; 0 means 200, since a school sits behind one
@@ -34,6 +37,8 @@ type PipesConfig struct {
 	Buffered   int64 // bytes kept for all pages together; 0 means 256 MiB
 
 	Idle      time.Duration // how long a pipe waits for its page; 0 means 60 s
+	Silence   time.Duration // how long a WebSocket may say nothing; 0 means 40 s
+	JoinIn    time.Duration // time that a WebSocket has for saying which pipe it carries; 0 means 5 s
 	Remember  time.Duration // how long the reason of an end is told; 0 means 15 s
 	StreamFor time.Duration // one stream down; 0 means 5 min
 	PollFor   time.Duration // one poll without anything to say; 0 means 20 s
@@ -46,6 +51,9 @@ func (c PipesConfig) withDefaults() PipesConfig {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
 	if c.Node == "" {
 		c.Node = "a"
 	}
@@ -55,6 +63,8 @@ func (c PipesConfig) withDefaults() PipesConfig {
 	orDefault(&c.Replay, 256<<10)
 	orDefault(&c.Buffered, 256<<20)
 	orDefault(&c.Idle, time.Minute)
+	orDefault(&c.Silence, 40*time.Second)
+	orDefault(&c.JoinIn, 5*time.Second)
 	orDefault(&c.Remember, 15*time.Second)
 	orDefault(&c.StreamFor, 5*time.Minute)
 	orDefault(&c.PollFor, 20*time.Second)
@@ -149,6 +159,17 @@ func (s *Pipes) find(id string, v Visitor) (*pipe, bool) {
 		return nil, false
 	}
 	return p, true
+}
+
+// findOrOpen gives the visitor's own pipe, or a new one for an empty id.
+func (s *Pipes) findOrOpen(id string, v Visitor) (*pipe, *denial) {
+	if id == "" {
+		return s.open(v)
+	}
+	if p, known := s.find(id, v); known {
+		return p, nil
+	}
+	return nil, &refusedUnknown
 }
 
 func (s *Pipes) forget(p *pipe) {

@@ -123,9 +123,7 @@ func (s *Pipes) Up(w http.ResponseWriter, r *http.Request, v Visitor) {
 		s.refuse(w, p, refusedGap)
 		return
 	}
-	if p.begin() && !s.config.Serve(p, p.visitor.Grant) {
-		p.End(Restart)
-	}
+	p.begin()
 	up, down := p.positions()
 	s.reply(w, http.StatusOK, answer{Up: up, Down: down, T: s.now()})
 }

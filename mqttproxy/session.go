@@ -17,7 +17,7 @@ type session struct {
 	hub     *Hub
 	carrier Carrier
 	grant   access.Grant
-	away    absentee // nil for a carrier that ends when its page goes
+	judged  bool // its carrier judges the page's silence
 	opened  time.Duration
 	done    chan struct{} // closed when the session ends
 
@@ -49,8 +49,8 @@ type session struct {
 	room     chan struct{} // closed when up has room again; nil while nobody waits
 }
 
-// absentee is a carrier that outlives its page's absence for a while: nobody can be heard on it then.
-type absentee interface{ Away() bool }
+// silenceJudge is a carrier that outlives its page's absence for a while, and ends by itself when that lasts too long.
+type silenceJudge interface{ JudgesSilence() }
 
 // end ends the session once; the first reason stands. It does not wait: the carrier is ended by a goroutine of its own.
 func (s *session) end(reason Reason) {

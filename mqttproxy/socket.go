@@ -100,18 +100,47 @@ func offersOneOf(r *http.Request, spoken []string) bool {
 	return false
 }
 
+// Subprotocol is the one of those offered that is spoken.
+func (s *Socket) Subprotocol() string { return s.conn.Subprotocol() }
+
+// await waits for the beginning of a binary message.
+func (s *Socket) await() error {
+	kind, message, err := s.conn.Reader(context.Background())
+	if err != nil {
+		return s.failure(err)
+	}
+	if kind != websocket.MessageBinary {
+		return errText
+	}
+	s.message, s.taken = message, 0
+	return nil
+}
+
+// whole appends what is left of a message to b.
+func (s *Socket) whole(b []byte) ([]byte, error) {
+	for {
+		b = slices.Grow(b, 512)
+		n, err := s.message.Read(b[len(b):cap(b)])
+		s.wire.content(n)
+		s.taken += int64(n)
+		b = b[:len(b)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			s.message = nil
+			return b, nil
+		case err != nil:
+			return b, s.failure(err)
+		}
+	}
+}
+
 // Receive waits for the bytes of the next binary message, or for more of the one that has begun.
 func (s *Socket) Receive(p []byte) (int, error) {
 	for {
 		if s.message == nil {
-			kind, message, err := s.conn.Reader(context.Background())
-			if err != nil {
-				return 0, s.failure(err)
+			if err := s.await(); err != nil {
+				return 0, err
 			}
-			if kind != websocket.MessageBinary {
-				return 0, errText
-			}
-			s.message, s.taken = message, 0
 		}
 		n, err := s.message.Read(p)
 		s.wire.content(n)
@@ -167,10 +196,16 @@ func (s *Socket) close(code websocket.StatusCode, words string) {
 	if s.ending.Swap(true) {
 		return
 	}
-	by := time.Now().Add(closeIn)
-	s.wire.set(&s.wire.endBy, by)
-	_ = s.wire.SetDeadline(by)
+	_ = s.wire.SetReadDeadline(s.hurry())
 	_ = s.conn.Close(code, words)
+}
+
+// hurry lets writes take a moment from now and no longer, those included that wait; the first call counts. It says until when.
+func (s *Socket) hurry() time.Time {
+	s.wire.endBy.CompareAndSwap(0, int64(time.Since(s.wire.born)+closeIn))
+	by := s.wire.born.Add(time.Duration(s.wire.endBy.Load()))
+	_ = s.wire.SetWriteDeadline(by)
+	return by
 }
 
 // Read is Receive as a net.Conn has it: the end of the other side is io.EOF.
@@ -218,7 +253,13 @@ func (s *Socket) SetDeadline(t time.Time) error {
 }
 
 // SetReadDeadline bounds the read that waits and those to come; the zero time lifts it.
-func (s *Socket) SetReadDeadline(t time.Time) error { return s.wire.SetReadDeadline(t) }
+func (s *Socket) SetReadDeadline(t time.Time) error {
+	err := s.wire.SetReadDeadline(t)
+	if s.ending.Load() { // the goodbye has set one of its own
+		err = s.wire.SetReadDeadline(s.hurry())
+	}
+	return err
+}
 
 // SetWriteDeadline bounds the write that waits and those to come. With or without it, one write takes 10 s at most.
 func (s *Socket) SetWriteDeadline(t time.Time) error {

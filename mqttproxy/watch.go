@@ -52,10 +52,6 @@ func (s *session) overdue(now time.Duration, wall time.Time) (Reason, bool) {
 	held := s.held.Load() // before heard: when holding ends, heard is set first
 	heard := time.Duration(s.heard.Load())
 	silence := time.Duration(s.keepAlive.Load())
-	if s.away != nil && s.away.Away() {
-		s.heard.Store(int64(now)) // its pipe counts how long it stays away
-		held = true
-	}
 	switch {
 	case s.grant.Ended(wall):
 		return Refused, true
@@ -63,7 +59,7 @@ func (s *session) overdue(now time.Duration, wall time.Time) (Reason, bool) {
 		return Silent, now-s.opened > s.hub.config.ConnectIn
 	default:
 		// A page that we make wait cannot be heard: it is not silent.
-		return Silent, silence > 0 && !held && now-heard > silence
+		return Silent, silence > 0 && !held && !s.judged && now-heard > silence
 	}
 }
 

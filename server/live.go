@@ -10,32 +10,29 @@ import (
 	"trellis/mqttproxy"
 )
 
-// live is the door for our own pages: the cookie says who it is, so only our own pages may open it.
+// live is the door for our own pages: the cookie says who it is, so only our own pages may open it. A WebSocket carries a
+// pipe, or plain MQTT.
 func (s *Server) live(c echo.Context) error {
 	g, refused := s.grant(c.Request())
 	if refused != nil && !errors.Is(refused, errSignedOut) && !keyRefused(refused) {
 		return refused
 	}
 	socket, err := mqttproxy.Accept(c.Response(), c.Request(), mqttproxy.Options{
-		Subprotocols: []string{"mqtt"},
+		Subprotocols: []string{mqttproxy.PipeSubprotocol, "mqtt"},
 		Origins:      s.ownOrigins(),
 	})
 	if err != nil {
 		return nil // Accept has answered
 	}
-	started := s.detach(func(ctx context.Context) {
-		if refused != nil {
-			// A browser is told nothing of a refused upgrade, so the refusal comes as a close code.
-			reason := mqttproxy.Refused
-			if errors.Is(refused, errSignedOut) {
-				reason = mqttproxy.SignedOut
-			}
-			socket.End(reason)
-			return
-		}
-		s.Pages.Serve(ctx, socket, g)
-	})
-	if !started {
+	v := s.visitorOf(c, g) // now: the request does not outlive this handler
+	serve := func(ctx context.Context) { s.Pages.Serve(ctx, socket, g) }
+	switch {
+	case refused != nil: // a browser is told nothing of a refused upgrade, so this comes as a close code
+		serve = func(context.Context) { socket.End(refusal(refused)) }
+	case socket.Subprotocol() == mqttproxy.PipeSubprotocol:
+		serve = func(ctx context.Context) { s.pipes.Carry(ctx, socket, v) }
+	}
+	if !s.detach(serve) {
 		socket.End(mqttproxy.Restart)
 	}
 	return nil

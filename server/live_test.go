@@ -2,23 +2,29 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
 	"nhooyr.io/websocket"
 
 	"trellis/access"
+	"trellis/mqttproxy"
 )
 
 // dial opens a WebSocket as a browser does; the answer to a refused upgrade is in the response.
-func dial(t *testing.T, s *site, path string, b *http.Client, headers http.Header) (*websocket.Conn, *http.Response, error) {
+func dial(t *testing.T, s *site, path string, b *http.Client, headers http.Header, protocols ...string) (*websocket.Conn, *http.Response, error) {
 	t.Helper()
+	if protocols == nil {
+		protocols = []string{"mqtt"}
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	t.Cleanup(cancel)
 	return websocket.Dial(ctx, "ws"+s.URL[len("http"):]+path, &websocket.DialOptions{
-		HTTPClient: b, HTTPHeader: headers, Subprotocols: []string{"mqtt"},
+		HTTPClient: b, HTTPHeader: headers, Subprotocols: protocols,
 	})
 }
 
@@ -35,6 +41,38 @@ func TestLiveHandsTheVisitorsGrantOn(t *testing.T) {
 	g := <-s.pages.grants
 	if want := access.KeyGrant(access.Subject{Account: "home", Region: "local", Entity: "shed"}, key.JTI, time.Time{}); g.KeyID != want.KeyID || g.Publish[0] != want.Publish[0] {
 		t.Errorf("grant %v, want %v", g, want)
+	}
+}
+
+func TestLiveCarriesAPipe(t *testing.T) {
+	s := newSite(t, nil)
+	key := s.key(t, "shed")
+	b := signedIn(t, s, key.Key)
+	line := func(b *http.Client, join string) (*websocket.Conn, []byte, error) {
+		conn, answer, err := dial(t, s, "/live", b, http.Header{"Origin": {s.URL}}, "mqtt", mqttproxy.PipeSubprotocol)
+		if err != nil || answer.Header.Get("Sec-WebSocket-Protocol") != mqttproxy.PipeSubprotocol {
+			t.Fatal(answer, err)
+		}
+		t.Cleanup(func() { _ = conn.CloseNow() })
+		_ = conn.Write(t.Context(), websocket.MessageBinary, append([]byte{1}, join...))
+		_, said, err := conn.Read(t.Context())
+		return conn, said, err
+	}
+	conn, said, err := line(b, `{"id":"","have":0,"take":true}`)
+	var opened told
+	if err != nil || said[0] != 0x81 || json.Unmarshal(said[1:], &opened) != nil || len(opened.ID) < 34 {
+		t.Fatalf("a join was answered %q: %v", said, err)
+	}
+	thief := signedIn(t, s, s.key(t, "other").Key)
+	if _, _, err := line(thief, `{"id":"`+opened.ID+`","have":0,"take":true}`); websocket.CloseStatus(err) != 4004 {
+		t.Errorf("a thief got %v", err)
+	}
+	if _, said, err := line(b, `{"id":"`+opened.ID+`","have":0,"take":false}`); err != nil || !strings.Contains(string(said), `"up":0`) {
+		t.Errorf("its owner got %q: %v", said, err)
+	}
+	_ = conn.Write(t.Context(), websocket.MessageBinary, append(make([]byte, 0, 20), "\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00hello"...))
+	if g := <-s.pages.grants; g.KeyID != key.JTI {
+		t.Errorf("grant %v", g)
 	}
 }
 

@@ -52,18 +52,26 @@ func (s *Server) visitor(c echo.Context, then func(http.ResponseWriter, *http.Re
 	g, err := s.grant(c.Request())
 	switch {
 	case err == nil:
-		then(c.Response(), c.Request(), mqttproxy.Visitor{
-			Grant: g, Session: g.SignIn, Address: network(c.RealIP()).String(),
-		})
+		then(c.Response(), c.Request(), s.visitorOf(c, g))
 		return nil
-	case errors.Is(err, errSignedOut):
-		s.pipes.Refuse(c.Response(), mqttproxy.SignedOut)
-		return nil
-	case keyRefused(err):
-		s.pipes.Refuse(c.Response(), mqttproxy.Refused)
+	case errors.Is(err, errSignedOut), keyRefused(err):
+		s.pipes.Refuse(c.Response(), refusal(err))
 		return nil
 	}
 	return err
+}
+
+// visitorOf is who asks, in the words of the pipes.
+func (s *Server) visitorOf(c echo.Context, g access.Grant) mqttproxy.Visitor {
+	return mqttproxy.Visitor{Grant: g, Session: g.SignIn, Address: network(c.RealIP()).String()}
+}
+
+// refusal is the close code for somebody who may not come in.
+func refusal(err error) mqttproxy.Reason {
+	if errors.Is(err, errSignedOut) {
+		return mqttproxy.SignedOut
+	}
+	return mqttproxy.Refused
 }
 
 // servePage runs a page's session beside the request that brought its first bytes.

@@ -88,7 +88,7 @@ func New(c Config) *Server {
 	s := &Server{Config: c, limits: newLimits(c.Now)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.sessions = newSessions(c.Store, s.secure())
-	s.pipes = mqttproxy.NewPipes(mqttproxy.PipesConfig{Serve: s.servePage, Origins: s.ownOrigins()})
+	s.pipes = mqttproxy.NewPipes(mqttproxy.PipesConfig{Serve: s.servePage, Origins: s.ownOrigins(), Now: c.Now, Log: c.Log})
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.IPExtractor = clientAddress(c.Proxies)

@@ -1,0 +1,257 @@
+package mqttproxy
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// PipeSubprotocol is the WebSocket subprotocol of a pipe's frames.
+const PipeSubprotocol = "trellis.pipe"
+
+const (
+	maxLines  = 4        // WebSockets of one pipe at once: one that carries, one on trial, and what a page has given up
+	tellEvery = 16 << 10 // bytes up after which the page is told without asking
+)
+
+// line is a WebSocket that carries a pipe. One goroutine reads it. Whoever has something for the page writes it: one at a
+// time, and who finds somebody writing leaves it to him.
+type line struct {
+	pipes  *Pipes
+	socket *Socket
+	pipe   *pipe // set by join
+	gap    int64 // owned by the reader: one more than the position of the gap that was told last
+
+	finishing sync.WaitGroup // the writer that says goodbye, if it had to be started
+
+	// Guarded by the pipe's mu.
+	busy  bool  // somebody writes
+	tell  bool  // positions are to be told, before any bytes
+	named bool  // the pipe's id with them
+	moved bool  // took bytes down and was taken over from
+	gone  bool  // the reader has left
+	from  int64 // position of the byte to be written next
+	told  int64 // bytes up that the page knows we have
+}
+
+// Carry has a WebSocket carry one of the visitor's pipes, or a new one, until either is over. The pipe outlives it.
+func (s *Pipes) Carry(ctx context.Context, socket *Socket, v Visitor) {
+	l := &line{pipes: s, socket: socket}
+	defer l.survive(ctx)
+	first, reason := l.join(ctx, v)
+	if reason != 0 {
+		socket.End(reason)
+		return
+	}
+	defer socket.End(Lost) // unless it has been closed with more than that
+	defer l.finishing.Wait()
+	defer l.pipe.leave(l)
+	if err := l.handle(first); err != nil {
+		l.pipe.End(ownReason(err))
+	}
+	l.listen()
+}
+
+// survive keeps a mistake of ours from taking other pages down.
+func (l *line) survive(ctx context.Context) {
+	if panicked := recover(); panicked != nil {
+		l.pipes.config.Log.ErrorContext(ctx, "line panicked", "panic", panicked, "stack", string(debug.Stack()))
+		l.socket.End(Fault)
+	}
+}
+
+// join waits for the first frame, and finds the pipe or opens it. What the frame asks for besides is left to be handled.
+func (l *line) join(ctx context.Context, v Visitor) (first frame, why Reason) {
+	l.within(l.pipes.config.JoinIn)
+	defer context.AfterFunc(ctx, func() { _ = l.socket.SetReadDeadline(time.Unix(1, 0)) })()
+	message, err := l.next()
+	defer giveBack(message)
+	if ctx.Err() != nil {
+		return first, Restart
+	}
+	if err != nil {
+		return first, ownReason(err)
+	}
+	j, err := readJoin(*message)
+	if err != nil {
+		return first, ownReason(err)
+	}
+	p, refused := l.pipes.findOrOpen(j.ID, v)
+	switch {
+	case refused != nil:
+		return first, refused.code
+	case !p.admit(l):
+		return first, Moved
+	}
+	l.pipe, l.named = p, j.ID == ""
+	if j.Take {
+		return frame{kind: frameTake, have: j.Have}, 0
+	}
+	return frame{kind: framePing, have: j.Have}, 0
+}
+
+// messages are lent while one is read or written, so that an idle line holds none.
+var messages = sync.Pool{New: func() any { return new([]byte) }}
+
+func giveBack(message *[]byte) {
+	if message != nil && cap(*message) <= 2*maxUpload {
+		messages.Put(message)
+	}
+}
+
+// within bounds how long next waits.
+func (l *line) within(d time.Duration) { _ = l.socket.SetReadDeadline(time.Now().Add(d)) }
+
+// next waits for a whole message.
+func (l *line) next() (*[]byte, error) {
+	if err := l.socket.await(); err != nil {
+		return nil, err
+	}
+	lent := messages.Get().(*[]byte)
+	var err error
+	*lent, err = l.socket.whole((*lent)[:0])
+	return lent, err
+}
+
+// ownReason is the Reason in an error; without one the carrier broke, or its time was over.
+func ownReason(err error) Reason {
+	if reason, ok := errors.AsType[Reason](err); ok {
+		return reason
+	}
+	return Lost
+}
+
+// listen takes frames until the socket ends. A page that sends what it must not has ended its pipe; it is still listened
+// to, until it has heard so.
+func (l *line) listen() {
+	for {
+		l.within(l.pipes.config.Silence)
+		message, err := l.next()
+		if err != nil {
+			giveBack(message)
+			if reason := ownReason(err); reason != Lost {
+				l.pipe.End(reason)
+			}
+			return
+		}
+		f, err := readFrame(*message)
+		if err == nil {
+			err = l.handle(f)
+		}
+		giveBack(message)
+		if err != nil {
+			l.pipe.End(ownReason(err))
+		}
+	}
+}
+
+// handle does what a frame asks for. An error is the Reason to end the pipe.
+func (l *line) handle(f frame) error {
+	tell := f.kind == framePing
+	switch {
+	case f.kind == frameTake:
+		tell = true
+		if !l.pipe.give(l, f.have) {
+			return Protocol
+		}
+	case !l.pipe.acknowledge(f.have):
+		return Protocol
+	}
+	if f.kind == frameData {
+		tell = l.bring(f)
+	}
+	l.answer(tell)
+	return nil
+}
+
+// bring takes bytes up. A gap is to be told, but once: the page goes on from there, and what follows was under way.
+func (l *line) bring(f frame) (tell bool) {
+	ok := l.pipe.uploadWhole(f.pos, f.data)
+	l.pipe.begin()
+	if ok {
+		return false
+	}
+	up, _ := l.pipe.positions()
+	tell = l.gap != up+1
+	l.gap = up + 1
+	return tell
+}
+
+// answer writes what is due by now.
+func (l *line) answer(tell bool) {
+	l.pipe.mu.Lock()
+	l.tell = l.tell || tell || l.pipe.received-l.told >= tellEvery
+	mine := l.tell && l.claim()
+	l.pipe.mu.Unlock()
+	if mine {
+		l.write()
+	}
+}
+
+// claim says whether the caller is to write; the pipe's mu is held.
+func (l *line) claim() bool {
+	if l == nil || l.busy || l.gone {
+		return false
+	}
+	l.busy = true
+	return true
+}
+
+// finish has the last bytes written and goodbye said, within a moment; the pipe's mu is held.
+func (l *line) finish() {
+	if l.claim() {
+		l.finishing.Go(l.write)
+		return
+	}
+	l.socket.hurry()
+}
+
+// write writes what is due until nothing is. A socket that does not take it in time is dropped; the bytes stay kept.
+func (l *line) write() {
+	lent := messages.Get().(*[]byte)
+	defer giveBack(lent)
+	for {
+		end, more := l.due(lent)
+		if end != 0 {
+			l.socket.End(end)
+		}
+		if !more {
+			return
+		}
+		if l.socket.Send(*lent, time.Now().Add(l.pipes.config.WriteIn)) != nil {
+			l.socket.End(Lost) // the reader notices; until it has left, nobody else writes
+			return
+		}
+	}
+}
+
+// due lays out the next frame. If there is none, either the line is to end for a reason, or the caller's turn at writing is over.
+func (l *line) due(frame *[]byte) (end Reason, more bool) {
+	p := l.pipe
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	from := max(l.from, p.base)
+	switch {
+	case l.moved:
+		return Moved, false
+	case l.tell:
+		a := answer{Up: p.received, Down: p.sent(), T: l.pipes.now()}
+		if l.named {
+			a.ID = p.id
+		}
+		l.tell, l.named, l.told = false, false, p.received
+		*frame = appendTold((*frame)[:0], a)
+		return 0, true
+	case p.line == l && from < p.sent():
+		chunk := p.waiting(from, maxDown)
+		l.from, l.told = from+int64(len(chunk)), p.received
+		*frame = appendBytes((*frame)[:0], from, p.received, chunk)
+		return 0, true
+	case p.over:
+		return p.reason, false
+	}
+	l.busy = false
+	return 0, false
+}
