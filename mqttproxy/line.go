@@ -2,7 +2,6 @@ package mqttproxy
 
 import (
 	"context"
-	"errors"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -49,7 +48,7 @@ func (s *Pipes) Carry(ctx context.Context, socket *Socket, v Visitor) {
 	defer l.finishing.Wait()
 	defer l.pipe.leave(l)
 	if err := l.handle(first); err != nil {
-		l.pipe.End(ownReason(err))
+		l.pipe.End(endOf(err))
 	}
 	l.listen()
 }
@@ -72,11 +71,11 @@ func (l *line) join(ctx context.Context, v Visitor) (first frame, why Reason) {
 		return first, Restart
 	}
 	if err != nil {
-		return first, ownReason(err)
+		return first, endOf(err)
 	}
 	j, err := readJoin(*message)
 	if err != nil {
-		return first, ownReason(err)
+		return first, endOf(err)
 	}
 	p, refused := l.pipes.findOrOpen(j.ID, v)
 	switch {
@@ -115,14 +114,6 @@ func (l *line) next() (*[]byte, error) {
 	return lent, err
 }
 
-// ownReason is the Reason in an error; without one the carrier broke, or its time was over.
-func ownReason(err error) Reason {
-	if reason, ok := errors.AsType[Reason](err); ok {
-		return reason
-	}
-	return Lost
-}
-
 // listen takes frames until the socket ends. A page that sends what it must not has ended its pipe; it is still listened
 // to, until it has heard so.
 func (l *line) listen() {
@@ -131,7 +122,7 @@ func (l *line) listen() {
 		message, err := l.next()
 		if err != nil {
 			giveBack(message)
-			if reason := ownReason(err); reason != Lost {
+			if reason := endOf(err); reason != Lost {
 				l.pipe.End(reason)
 			}
 			return
@@ -142,7 +133,7 @@ func (l *line) listen() {
 		}
 		giveBack(message)
 		if err != nil {
-			l.pipe.End(ownReason(err))
+			l.pipe.End(endOf(err))
 		}
 	}
 }

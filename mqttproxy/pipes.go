@@ -32,7 +32,7 @@ type PipesConfig struct {
 
 	Max        int   // pipes in all; 0 means 5,000
 	PerAddress int   // pipes of one address; 0 means 200, since a school sits behind one
-	PerGrant   int   // pipes of one Grant; 0 means 256, as many as the hub serves
+	PerGrant   int   // pipes of one Grant, unless it is nobody's; 0 means 256, as many as the hub serves
 	Replay     int   // bytes down that one page may leave unacknowledged; 0 means 256 KiB
 	Buffered   int64 // bytes kept for all pages together; 0 means 256 MiB
 
@@ -129,7 +129,7 @@ func (s *Pipes) open(v Visitor) (*pipe, *denial) {
 		return nil, &refusedRestart
 	case s.byAddress[v.Address] >= s.config.PerAddress:
 		return nil, &refusedAddress
-	case s.byHolder[who] >= s.config.PerGrant:
+	case who != nobody && s.byHolder[who] >= s.config.PerGrant:
 		return nil, &refusedGrant
 	case len(s.byID) >= s.config.Max:
 		return nil, &refusedAll
