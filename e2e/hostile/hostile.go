@@ -1,12 +1,12 @@
 // Package hostile is a network in the way: a proxy in front of the program under test that does what proxies are known to
 // do to connections that last.
 //
-// It knows HTTP and WebSocket frames and nothing of the product but the addresses of a pipe's requests. Start at [Start].
+// It knows HTTP and WebSocket frames and nothing of the product but the addresses of a pipe's requests. Start at [Start]
+// and [Bad].
 package hostile
 
 import (
-	"bufio"
-	"io"
+	"context"
 	"net"
 	"net/http"
 	"strings"
@@ -17,13 +17,33 @@ import (
 
 // Bad is what the network does. The zero value hands everything on.
 type Bad struct {
-	Upgrade string // refusal of a WebSocket: "403", "400", "page" (200), "redirect"; "swallow" accepts it and passes nothing; "cut" ends it after Frames
-	Frames  int    // frames to the page before a cut
-	Hold    int    // bytes of an answer that are held back until there are more; below 0 until the answer ends
-	Delay   time.Duration
-	Drop    int  // one upload of so many gets no answer, though it arrived
-	Double  bool // uploads are sent twice
-	Strip   bool // headers that a proxy need not know are taken off
+	// To WebSockets. Refused: "403", "400", "page" (200), "redirect". Accepted: "swallow" passes nothing on, "cut" ends it
+	// after so many Frames to the page.
+	Upgrade string
+	Frames  int
+
+	// To whatever lasts.
+	Idle  time.Duration // a connection on which nothing moved for so long is cut
+	Last  time.Duration // an answer or a tunnel is cut after so long
+	Lag   time.Duration // what goes up a tunnel arrives so much later
+	Still bool          // nothing moves until this is taken back: the page's machine sleeps
+	From  string        // the address that the server sees; when it changes, everything that is open is cut
+
+	// To requests.
+	Delay   time.Duration // each waits so long, an upgrade too
+	Portal  string        // each is answered by a login page ("page") or sent to one ("redirect")
+	MaxBody int           // longer bodies are refused with 413
+	Strip   bool          // headers that a proxy need not know are taken off, and off the answers
+	Cache   string        // answers to POST are kept and given again: "polite" obeys no-store, "rude" does not
+
+	// To answers: so many bytes are held back until there are more; below 0 until the answer ends.
+	Hold     int
+	HoldOnly string // "GET": only answers to GET. "others": all but event streams
+
+	// To uploads of a pipe.
+	Drop   int  // one of so many gets no answer, though it arrived
+	Late   int  // one of so many gets no answer, and arrives after the next one
+	Double bool // they are sent twice
 }
 
 // Proxy stands in front of one server.
@@ -31,16 +51,17 @@ type Proxy struct {
 	URL  string
 	Seen func(what string) // told of every upgrade, stream, poll, upload; may be nil
 
-	to       string // host:port
-	listener net.Listener
-	server   http.Server
-	upward   *http.Transport
-	uploads  atomic.Int64
-	tunnels  sync.WaitGroup
+	to      string // host:port
+	server  http.Server
+	upward  *http.Transport
+	conns   *conns
+	running sync.WaitGroup
+	uploads atomic.Int64
 
 	mu   sync.Mutex
 	bad  Bad
-	open map[net.Conn]struct{} // both ends of tunnels
+	late []func()              // uploads that are to arrive after the next one
+	kept map[string]remembered // what a cache has
 }
 
 // Start begins to listen, in front of host:port.
@@ -49,32 +70,36 @@ func Start(to string, bad Bad, seen func(string)) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{
-		URL: "http://" + l.Addr().String(), Seen: seen, to: to, listener: l, bad: bad,
-		upward: &http.Transport{DisableCompression: true}, open: map[net.Conn]struct{}{},
-	}
+	p := &Proxy{URL: "http://" + l.Addr().String(), Seen: seen, to: to, bad: bad, conns: newConns(), kept: map[string]remembered{}}
+	p.upward = &http.Transport{DisableCompression: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return p.dial(ctx) }}
+	p.conns.rule(bad.Idle, bad.Still)
 	p.server.Handler = http.HandlerFunc(p.handle)
-	p.tunnels.Go(func() { _ = p.server.Serve(l) })
+	p.server.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, ofPage{}, c) }
+	p.running.Go(func() { _ = p.server.Serve(listener{l, p.conns}) })
 	return p, nil
 }
 
-// Set changes what the network does to what comes from now on.
+// Set changes what the network does from now on.
 func (p *Proxy) Set(bad Bad) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	moved := bad.From != p.bad.From
 	p.bad = bad
+	p.mu.Unlock()
+	p.conns.rule(bad.Idle, bad.Still)
+	if moved {
+		p.Cut()
+	}
 }
 
-// Close cuts everything.
+// Cut ends every connection there is, on both sides.
+func (p *Proxy) Cut() { p.conns.cut(false) }
+
+// Close cuts everything and waits until nothing runs any more.
 func (p *Proxy) Close() {
 	_ = p.server.Close()
-	p.mu.Lock()
-	for c := range p.open {
-		_ = c.Close()
-	}
-	p.mu.Unlock()
+	p.conns.cut(true)
 	p.upward.CloseIdleConnections()
-	p.tunnels.Wait()
+	p.running.Wait()
 }
 
 func (p *Proxy) now() Bad {
@@ -89,8 +114,13 @@ func (p *Proxy) saw(what string) {
 	}
 }
 
+// ofPage finds a request's connection in its context.
+type ofPage struct{}
+
 func (p *Proxy) handle(w http.ResponseWriter, r *http.Request) {
 	bad := p.now()
+	upgrade := r.Header.Get("Upgrade") != ""
+	p.saw(name(r, upgrade))
 	if bad.Delay > 0 {
 		select {
 		case <-time.After(bad.Delay):
@@ -98,185 +128,26 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if r.Header.Get("Upgrade") != "" {
-		p.saw("upgrade")
+	if bad.Last > 0 {
+		defer time.AfterFunc(bad.Last, func() { _ = r.Context().Value(ofPage{}).(net.Conn).Close() }).Stop()
+	}
+	switch {
+	case bad.Portal != "":
+		portal(w, r, bad.Portal)
+	case upgrade:
 		p.upgrade(w, r, bad)
-		return
-	}
-	if strings.HasPrefix(r.URL.Path, "/live/") {
-		p.saw(strings.TrimPrefix(r.URL.Path, "/live/") + " " + r.Header.Get("X-Mode"))
-	}
-	p.forward(w, r, bad)
-}
-
-// forward hands a plain request on, and its answer back, doing to both what this network does.
-func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, bad Bad) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return
-	}
-	upload := r.URL.Path == "/live/up"
-	ask := func() (*http.Response, error) {
-		out := r.Clone(r.Context())
-		out.URL.Scheme, out.URL.Host, out.RequestURI = "http", p.to, ""
-		out.Host = r.Host
-		out.Body, out.ContentLength = io.NopCloser(strings.NewReader(string(body))), int64(len(body))
-		if bad.Strip {
-			strip(out.Header, "Accept", "Accept-Language", "Cache-Control", "Pragma", "Priority", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest")
-		}
-		return p.upward.RoundTrip(out)
-	}
-	if upload && bad.Double {
-		if first, err := ask(); err == nil {
-			_, _ = io.Copy(io.Discard, first.Body)
-			_ = first.Body.Close()
-		}
-	}
-	answer, err := ask()
-	if err != nil {
-		http.Error(w, "no answer from the server", http.StatusBadGateway)
-		return
-	}
-	defer answer.Body.Close()
-	if upload && bad.Drop > 0 && p.uploads.Add(1)%int64(bad.Drop) == 0 {
-		panic(http.ErrAbortHandler)
-	}
-	for name, values := range answer.Header {
-		w.Header()[name] = values
-	}
-	if bad.Strip {
-		strip(w.Header(), "X-Accel-Buffering", "Cache-Control", "Permissions-Policy", "Cross-Origin-Opener-Policy", "Referrer-Policy")
-	}
-	w.WriteHeader(answer.StatusCode)
-	pass(w, answer.Body, bad.Hold)
-}
-
-func strip(h http.Header, names ...string) {
-	for _, name := range names {
-		h.Del(name)
-	}
-}
-
-// pass copies an answer, flushing whatever comes, or holding it back.
-func pass(w http.ResponseWriter, from io.Reader, hold int) {
-	part := make([]byte, 32<<10)
-	var held []byte
-	for {
-		n, err := from.Read(part)
-		held = append(held, part[:n]...)
-		if len(held) > 0 && (err != nil || (hold >= 0 && len(held) >= hold)) {
-			if _, writing := w.Write(held); writing != nil {
-				return
-			}
-			_ = http.NewResponseController(w).Flush()
-			held = held[:0]
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// upgrade does to a WebSocket what this network does.
-func (p *Proxy) upgrade(w http.ResponseWriter, r *http.Request, bad Bad) {
-	switch bad.Upgrade {
-	case "403":
-		http.Error(w, "WebSocket is not allowed by the policy of this network.", http.StatusForbidden)
-	case "400":
-		http.Error(w, "bad request", http.StatusBadRequest)
-	case "page":
-		w.Header().Set("Content-Type", "text/html")
-		_, _ = io.WriteString(w, "<!doctype html><title>Welcome</title><p>Welcome to our network.")
-	case "redirect":
-		http.Redirect(w, r, "/login-of-the-hotel", http.StatusFound)
 	default:
-		p.tunnel(w, r, bad)
+		p.forward(w, r, bad)
 	}
 }
 
-func (p *Proxy) tunnel(w http.ResponseWriter, r *http.Request, bad Bad) {
-	up, err := net.Dial("tcp", p.to)
-	if err != nil {
-		http.Error(w, "no answer from the server", http.StatusBadGateway)
-		return
+// name is what Seen is told of a request.
+func name(r *http.Request, upgrade bool) string {
+	if _, pipe, is := strings.Cut(r.URL.Path, "/live/"); is {
+		return pipe + " " + r.Header.Get("X-Mode")
 	}
-	defer up.Close()
-	if err := r.Write(up); err != nil {
-		return
+	if upgrade {
+		return "upgrade " + r.Header.Get("Sec-WebSocket-Protocol")
 	}
-	down, buffered, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return
-	}
-	defer down.Close()
-	defer p.keep(down, up)()
-	in := bufio.NewReader(up)
-	answer, err := http.ReadResponse(in, r)
-	if err != nil {
-		return
-	}
-	if err := answer.Write(down); err != nil {
-		return
-	}
-	if bad.Upgrade == "swallow" {
-		p.tunnels.Go(func() { _, _ = io.Copy(io.Discard, in) })
-		_, _ = io.Copy(io.Discard, buffered)
-		_ = up.Close()
-		return
-	}
-	p.tunnels.Go(func() {
-		_, _ = io.Copy(up, buffered)
-		_ = up.Close()
-	})
-	if bad.Upgrade == "cut" {
-		for range bad.Frames {
-			if frame(down, in) != nil {
-				break
-			}
-		}
-	} else {
-		_, _ = io.Copy(down, in)
-	}
-}
-
-// keep has Close end a tunnel's two ends.
-func (p *Proxy) keep(ends ...net.Conn) (forget func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range ends {
-		p.open[c] = struct{}{}
-	}
-	return func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		for _, c := range ends {
-			delete(p.open, c)
-		}
-	}
-}
-
-// frame copies one frame of a server, which has no mask (RFC 6455 section 5.2).
-func frame(to io.Writer, from *bufio.Reader) error {
-	head, err := from.Peek(2)
-	if err != nil {
-		return err
-	}
-	size, length := 2, int64(head[1]&0x7f)
-	switch length {
-	case 126:
-		size = 4
-	case 127:
-		size = 10
-	}
-	if head, err = from.Peek(size); err != nil {
-		return err
-	}
-	if size > 2 {
-		length = 0
-		for _, b := range head[2:] {
-			length = length<<8 | int64(b)
-		}
-	}
-	_, err = io.CopyN(to, from, int64(size)+length)
-	return err
+	return r.Method + " " + r.URL.Path
 }
