@@ -96,7 +96,7 @@ func open(ctx context.Context, c Config, normalise normaliser) (*Broker, error) 
 	if err != nil {
 		return nil, fmt.Errorf("open broker: %w", err)
 	}
-	h.publish = e.probe
+	h.publish = func(ctx context.Context) error { return e.probe(ctx, "") }
 	b := &Broker{
 		limits: c.Limits, keys: c.Keys, log: c.Log, engine: e, door: newRegister(c.Limits), health: h,
 		strangers: &strangers{log: c.Log},

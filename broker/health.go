@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -169,12 +168,6 @@ func roomIn(dir string) error {
 		return fmt.Errorf("write to %s: %w", filepath.Clean(dir), err)
 	}
 	return nil
-}
-
-// probe has nats store a message that says nothing.
-func (e *engine) probe(ctx context.Context) error {
-	_, err := e.js.PublishMsg(ctx, nats.NewMsg(streamPrefix+probeSubject), jetstream.WithExpectStream(stream))
-	return err
 }
 
 // Healthy gives nil, or why messages are not taken or not recorded now.

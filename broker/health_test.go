@@ -122,7 +122,7 @@ func TestAProbeIsStoredAndNoMessage(t *testing.T) {
 	h := start(t, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(said, nil)) })
 	seen, stop := h.watch()
 	defer stop()
-	if err := h.b.engine.probe(t.Context()); err != nil {
+	if err := h.b.engine.probe(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	d := h.login(shed)

@@ -54,6 +54,7 @@ type router struct {
 	log        *slog.Logger
 	created    time.Time // of the stream; part of every ID
 	listeners  listeners
+	probes     probes
 
 	queue   chan routed        // QoS 0, normalised, waiting for the record
 	plain   *nats.Subscription // QoS 0 as it comes
@@ -232,6 +233,9 @@ func (r *router) dropped() uint64 {
 func (r *router) watch(m jetstream.Msg) {
 	if meta, err := m.Metadata(); err == nil {
 		r.shown = meta.Sequence.Stream
+	}
+	if m.Subject() == streamPrefix+probeSubject {
+		r.probes.came(string(m.Data()))
 	}
 	if p, ok := r.stored(m); ok {
 		r.show(p)
