@@ -57,6 +57,25 @@ var BoardExamples = map[string]BoardPage{
 	},
 }
 
+// CheckExamples are the check of a stranger, of somebody with devices, and of one whose server is in trouble.
+var CheckExamples = map[string]CheckPage{
+	"check": {
+		Ways: []string{"socket", "stream", "poll"}, Broker: Hop{Works: true, Took: 12 * time.Millisecond}, Seen: Seen{Protocol: "HTTP/1.1"},
+	},
+	"check-devices": {
+		Ways: []string{"socket", "stream", "poll"}, Broker: Hop{Works: true, Took: 12 * time.Millisecond},
+		Seen: Seen{Protocol: "HTTP/1.1", Added: []string{"Via", "X-Forwarded-For"}}, SecureHost: "trellis.example.com",
+		Devices: Heard([]DeviceHeard{
+			{Entity: "greenhouse:climate", At: moment.Add(-30 * time.Second)},
+			{Entity: "greenhouse:soil", At: moment.Add(-22 * time.Minute), Quiet: true},
+			{Entity: `<b onload="x">`, At: moment.Add(-3 * time.Hour)},
+		}, moment),
+	},
+	"check-trouble": {
+		Ways: []string{"stream", "poll"}, Seen: Seen{Protocol: "HTTP/2.0"}, Devices: Heard(nil, moment),
+	},
+}
+
 func keySettings(entity string) Settings {
 	return Settings{
 		Subscribe: []string{"acme/local/k1/publish", "acme/local/k1/messages"}, Publish: "acme/local/k1/publish", Entity: entity, Now: moment,

@@ -30,6 +30,9 @@ func examples() map[string]templ.Component {
 	for name, p := range ProblemExamples {
 		all[name] = Problem(p)
 	}
+	for name, p := range CheckExamples {
+		all[name] = Check(p)
+	}
 	for name, p := range BoardExamples {
 		all[name] = Board(p)
 	}
@@ -93,7 +96,11 @@ func TestWordsAgreeWithTheScripts(t *testing.T) {
 			Words   string
 		}
 		Entities []struct{ ID, Name, Place string }
-		Values   []struct{ Value, Words, Kind, Size string }
+		Times    []struct {
+			Ms    int
+			Words string
+		}
+		Values []struct{ Value, Words, Kind, Size string }
 	}
 	if err := json.Unmarshal(raw, &vectors); err != nil {
 		t.Fatal(err)
@@ -101,6 +108,11 @@ func TestWordsAgreeWithTheScripts(t *testing.T) {
 	for _, v := range vectors.Ages {
 		if got := age(time.Duration(v.Seconds) * time.Second); got != v.Words {
 			t.Errorf("age of %d s is %q, want %q", v.Seconds, got, v.Words)
+		}
+	}
+	for _, v := range vectors.Times {
+		if got := seconds(time.Duration(v.Ms) * time.Millisecond); got != v.Words {
+			t.Errorf("%d ms are %q, want %q", v.Ms, got, v.Words)
 		}
 	}
 	for _, v := range vectors.Values {
@@ -112,6 +124,34 @@ func TestWordsAgreeWithTheScripts(t *testing.T) {
 	for _, v := range vectors.Entities {
 		if name, place := entityWords(v.ID); name != v.Name || place != v.Place {
 			t.Errorf("%q is named %q at %q, want %q at %q", v.ID, name, place, v.Name, v.Place)
+		}
+	}
+}
+
+func TestDevicesThatAreQuietComeFirst(t *testing.T) {
+	var all []DeviceHeard
+	for i := range 20 {
+		all = append(all, DeviceHeard{Entity: string(rune('a' + i)), At: moment.Add(-time.Duration(i) * time.Minute), Quiet: i == 3})
+	}
+	h := Heard(all, moment)
+	if h.List[0].Name != "D" || h.List[1].Name != "T" || h.List[0].Age != "Quiet, last heard 3 min ago" || h.List[1].Age != "Last heard 19 min ago" {
+		t.Errorf("the list begins with %+v", h.List[:2])
+	}
+	if len(h.List) != maxHeard || h.More != "and 8 more" || h.Words != "20 devices heard, 1 is quiet." || h.State != "quiet" {
+		t.Errorf("%d shown, %q, %q, %q", len(h.List), h.More, h.Words, h.State)
+	}
+	for name, tt := range map[string]struct {
+		all, quiet int
+		want       string
+	}{
+		"nobody":      {0, 0, "No device has sent anything yet."},
+		"one":         {1, 0, "1 device heard."},
+		"a quiet one": {1, 1, "1 device heard. It is quiet now."},
+		"some quiet":  {5, 2, "5 devices heard, 2 are quiet."},
+		"all quiet":   {4, 4, "4 devices heard. All are quiet now."},
+	} {
+		if _, got := heardWords(tt.all, tt.quiet); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
 	}
 }

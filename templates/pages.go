@@ -25,6 +25,47 @@ type ProblemPage struct {
 	Details  string // for IT: a code, a time; folded away; empty means none
 }
 
+// CheckPage is what this server knows of a visitor's way to it before a script has tried that way: for whoever comes,
+// signed in or not.
+type CheckPage struct {
+	Ways       []string      // that this server offers to its pages, best first: "socket", "stream", "poll"
+	SecureHost string        // host and port of the public address if that is https; empty otherwise
+	Broker     Hop           // from this server to its broker
+	Seen       Seen          // how the request came here
+	Devices    *DevicesHeard // nil for a stranger, who learns nothing of devices
+}
+
+// Hop is one part of the way, and how a message of ours fared on it.
+type Hop struct {
+	Works bool
+	Took  time.Duration // there and back
+}
+
+// Seen says how a request arrived. It holds names of headers and never what they say.
+type Seen struct {
+	Protocol string   `json:"protocol"` // "HTTP/1.1": of the last part of the way, which may be a proxy's
+	Added    []string `json:"added"`    // headers that browsers do not send: some proxy put them there
+	Missing  []string `json:"missing"`  // headers that our script sent and that did not come
+}
+
+// DevicesHeard is when the devices that a visitor may see were last heard, the longest silent first; from [Heard].
+type DevicesHeard struct {
+	State string        `json:"state"` // "works", "quiet", "silent" when all are quiet, "none"
+	Words string        `json:"words"` // "4 devices heard, 1 is quiet."
+	List  []DeviceHeard `json:"list"`
+	More  string        `json:"more"` // "and 12 more"; may be empty
+}
+
+// DeviceHeard is one device.
+type DeviceHeard struct {
+	Entity string    `json:"-"`
+	At     time.Time `json:"-"`
+	Name   string    `json:"name"`  // filled by [Heard], as are the next two
+	Place  string    `json:"place"` // may be empty
+	Age    string    `json:"age"`   // "Last heard 2 min ago"
+	Quiet  bool      `json:"quiet"` // longer than it usually is
+}
+
 // BoardPage is the live page of whoever holds a grant.
 type BoardPage struct {
 	Holder   string // whose page it is: "greenhouse", "Operator"

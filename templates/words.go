@@ -114,9 +114,92 @@ func summary(groups []Group) string {
 	return count(values, "value", "values") + " from " + count(len(groups), "device", "devices") + "."
 }
 
+// maxHeard is how many devices the check lists.
+const maxHeard = 12
+
+// Heard puts devices into words, those that are quiet first and then the longest silent.
+func Heard(devices []DeviceHeard, now time.Time) *DevicesHeard {
+	quiet := 0
+	for i, d := range devices {
+		devices[i].Name, devices[i].Place = entityWords(d.Entity)
+		devices[i].Age = "Last heard " + age(now.Sub(d.At))
+		if d.Quiet {
+			quiet++
+			devices[i].Age = "Quiet, last heard " + age(now.Sub(d.At))
+		}
+	}
+	slices.SortStableFunc(devices, func(a, b DeviceHeard) int {
+		if a.Quiet != b.Quiet {
+			return map[bool]int{true: -1, false: 1}[a.Quiet]
+		}
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Entity, b.Entity))
+	})
+	h := &DevicesHeard{List: devices[:min(len(devices), maxHeard)]}
+	h.State, h.Words = heardWords(len(devices), quiet)
+	if more := len(devices) - maxHeard; more > 0 {
+		h.More = "and " + strconv.Itoa(more) + " more"
+	}
+	return h
+}
+
+func heardWords(all, quiet int) (state, words string) {
+	heard := count(all, "device", "devices") + " heard"
+	switch {
+	case all == 0:
+		return "none", "No device has sent anything yet."
+	case quiet == 0:
+		return "works", heard + "."
+	case all == 1:
+		return "silent", "1 device heard. It is quiet now."
+	case quiet == all:
+		return "silent", heard + ". All are quiet now."
+	}
+	return "quiet", heard + ", " + count(quiet, "is", "are") + " quiet."
+}
+
+// seconds says how long a message took: "0.2 s". web/src/words.check.ts says it in the same way.
+func seconds(d time.Duration) string {
+	switch s := d.Seconds(); {
+	case s < 0.095:
+		return strconv.FormatFloat(max(s, 0.01), 'f', 2, 64) + " s"
+	case s < 9.95:
+		return strconv.FormatFloat(s, 'f', 1, 64) + " s"
+	default:
+		return strconv.FormatFloat(s, 'f', 0, 64) + " s"
+	}
+}
+
 func count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
 	return strconv.Itoa(n) + " " + many
 }
+
+// withoutScripts is what the check can say to a browser that runs none.
+func withoutScripts(p CheckPage) string {
+	words := "This check needs scripts, and this browser runs none here. What this server knows without them: your request came over " + p.Seen.Protocol
+	if len(p.Seen.Added) > 0 {
+		words += " through a proxy (" + strings.Join(p.Seen.Added, ", ") + ")"
+	}
+	if p.Broker.Works {
+		return words + ", and its broker works."
+	}
+	return words + ", and its broker takes no messages now."
+}
+
+func hopState(h Hop) string {
+	if h.Works {
+		return "works"
+	}
+	return "broken"
+}
+
+func hopWords(h Hop) string {
+	if h.Works {
+		return "works (" + seconds(h.Took) + ")"
+	}
+	return "broken"
+}
+
+func joined(words []string) string { return strings.Join(words, " ") }
