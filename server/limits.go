@@ -13,6 +13,7 @@ import (
 const (
 	askBurst, askPerSecond     = 100, 50
 	guessBurst, guessPerSecond = 20, 0.5
+	checkBurst, checkPerSecond = 100, 5 // a check of the connection is about fifteen requests, of somebody who need not sign in
 	maxAddresses               = 20_000 // addresses remembered at once
 )
 
@@ -25,8 +26,8 @@ type limits struct {
 }
 
 type buckets struct {
-	ask, guess *rate.Limiter
-	last       time.Time
+	ask, guess, check *rate.Limiter
+	last              time.Time
 }
 
 func newLimits(now func() time.Time) *limits {
@@ -41,6 +42,11 @@ func (l *limits) ask(address string) error {
 // guess takes one wrong key of this address.
 func (l *limits) guess(address string) error {
 	return l.take(address, func(b *buckets) *rate.Limiter { return b.guess })
+}
+
+// check takes one request of a stranger who tries the ways to this server.
+func (l *limits) check(address string) error {
+	return l.take(address, func(b *buckets) *rate.Limiter { return b.check })
 }
 
 func (l *limits) take(address string, which func(*buckets) *rate.Limiter) error {
@@ -75,7 +81,11 @@ func (l *limits) of(address string, now time.Time) *buckets {
 			clear(l.seen)
 		}
 	}
-	b := &buckets{ask: rate.NewLimiter(askPerSecond, askBurst), guess: rate.NewLimiter(guessPerSecond, guessBurst)}
+	b := &buckets{
+		ask:   rate.NewLimiter(askPerSecond, askBurst),
+		guess: rate.NewLimiter(guessPerSecond, guessBurst),
+		check: rate.NewLimiter(checkPerSecond, checkBurst),
+	}
 	l.seen[at] = b
 	return b
 }

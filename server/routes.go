@@ -19,6 +19,7 @@ func (s *Server) routes(e *echo.Echo) {
 	pages.POST("/session/end", s.signOut)
 	pages.GET("/enter", s.enter)
 	pages.POST("/enter", s.takeCode)
+	pages.GET("/check", s.check)
 
 	// MQTT over WebSocket: our own pages, and everybody else's devices and programs.
 	e.GET("/live", s.live)
@@ -29,6 +30,16 @@ func (s *Server) routes(e *echo.Echo) {
 	e.POST("/live/open", s.liveOpen)
 	e.POST("/live/up", s.liveUp)
 	e.POST("/live/down", s.liveDown)
+
+	// "Check my connection" asks these, for whoever comes: the ways to /live with an echo behind them, and what we know.
+	checks := e.Group("/check", s.strangers)
+	checks.GET("/live", s.checkLive)
+	checks.POST("/live/hello", s.checkHello)
+	checks.POST("/live/open", s.checkOpen)
+	checks.POST("/live/up", s.checkUp)
+	checks.POST("/live/down", s.checkDown)
+	checks.POST("/seen", s.checkSeen)
+	checks.POST("/broker", s.checkBroker)
 
 	// Programs, from any origin: only a key counts there, never a cookie.
 	programs := e.Group("", anyOrigin)

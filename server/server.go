@@ -52,6 +52,7 @@ type Config struct {
 	Pages   Pages
 	Devices func(ctx context.Context, conn net.Conn, from netip.Addr) error // serves one device's MQTT connection and returns when it is over
 	Healthy func() error                                                    // nil, or why messages are not taken now
+	Probe   func(context.Context) (time.Duration, error)                    // sends a message of ours through the broker and back
 	JWKS    []byte                                                          // public halves of the signing keys
 	Account string                                                          // whose messages an operator sees
 	Region  string
@@ -69,6 +70,8 @@ type Server struct {
 	sessions *scs.SessionManager
 	limits   *limits
 	pipes    *mqttproxy.Pipes
+	checks   *mqttproxy.Pipes // of strangers
+	probe    brokerProbe
 
 	mu      sync.Mutex
 	closing bool
@@ -87,8 +90,10 @@ func New(c Config) *Server {
 	}
 	s := &Server{Config: c, limits: newLimits(c.Now)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.probe.send, s.probe.ctx = c.Probe, s.ctx
 	s.sessions = newSessions(c.Store, s.secure())
 	s.pipes = mqttproxy.NewPipes(mqttproxy.PipesConfig{Serve: s.servePage, Origins: s.ownOrigins(), Now: c.Now, Log: c.Log})
+	s.checks = s.newChecks()
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.IPExtractor = clientAddress(c.Proxies)
@@ -126,6 +131,7 @@ func (s *Server) Close(ctx context.Context) error {
 	s.mu.Unlock()
 	s.stop()
 	s.pipes.Close() // their requests end by themselves then
+	s.checks.Close()
 	soon, cancel := context.WithTimeout(ctx, finishWithin)
 	defer cancel()
 	if s.http.Shutdown(soon) != nil {

@@ -83,6 +83,7 @@ func newSite(t *testing.T, change func(*Config)) *site {
 		Keys: keys, Store: store, Pages: s.pages, JWKS: signer.JWKS(), Account: "home", Region: "local",
 		Devices: func(_ context.Context, c net.Conn, _ netip.Addr) error { return c.Close() },
 		Healthy: func() error { return nil },
+		Probe:   func(context.Context) (time.Duration, error) { return 12 * time.Millisecond, nil },
 	}
 	if change != nil {
 		change(&config)

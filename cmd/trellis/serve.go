@@ -133,7 +133,7 @@ func (c *serveCommand) start(ctx context.Context, st *state, public *url.URL, lo
 	hub.Start()
 	st.keys.OnEnd(func(jti string) { hub.EndKey(jti); b.EndKey(jti) })
 	web := server.New(server.Config{
-		Keys: st.keys, Store: st.store, Pages: hub, Devices: b.ServeFrom, Healthy: b.Healthy, JWKS: st.signer.JWKS(),
+		Keys: st.keys, Store: st.store, Pages: hub, Devices: b.ServeFrom, Healthy: b.Healthy, Probe: b.Probe, JWKS: st.signer.JWKS(),
 		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
 	})
 	s := &service{broker: b, hub: hub, web: web, state: st, log: log}

@@ -1,0 +1,61 @@
+package server
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"trellis/access"
+	"trellis/templates"
+)
+
+// heard says when each device that a Grant may see was last heard, and whether that is longer ago than usual.
+func (s *Server) heard(ctx context.Context, g access.Grant) (*templates.DevicesHeard, error) {
+	values, err := s.Store.Values(ctx, g.MayReceive)
+	if err != nil {
+		return nil, err
+	}
+	recent, err := s.Store.RecentShort(ctx, g.MayReceive, maxRecent, maxShort)
+	if err != nil {
+		return nil, err
+	}
+	times := map[string][]time.Time{}
+	for _, r := range recent {
+		times[r.About] = append(times[r.About], r.Received)
+	}
+	last := map[string]time.Time{}
+	for _, v := range values {
+		if !v.ByHand && v.At.After(last[v.About]) { // what a person sent says nothing of the device
+			last[v.About] = v.At
+		}
+	}
+	now := s.Now()
+	devices := make([]templates.DeviceHeard, 0, len(last))
+	for entity, at := range last {
+		devices = append(devices, templates.DeviceHeard{Entity: entity, At: at, Quiet: quiet(now.Sub(at), times[entity])})
+	}
+	return templates.Heard(devices, now), nil
+}
+
+// As web/src/series.ts has it.
+const (
+	fewestGaps    = 4
+	shortestQuiet = time.Minute
+)
+
+// longSilence is quiet for a device of which too little is known: those that talk much push it out of what is looked at.
+const longSilence = 24 * time.Hour
+
+// quiet says whether an age is more than usual for whoever was heard at these times.
+func quiet(age time.Duration, times []time.Time) bool {
+	slices.SortFunc(times, time.Time.Compare)
+	gaps := make([]time.Duration, 0, len(times))
+	for i := 1; i < len(times); i++ {
+		gaps = append(gaps, times[i].Sub(times[i-1]))
+	}
+	if len(gaps) < fewestGaps {
+		return age > longSilence
+	}
+	slices.Sort(gaps)
+	return age > max(3*gaps[len(gaps)/2], shortestQuiet)
+}
