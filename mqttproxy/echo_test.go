@@ -23,7 +23,7 @@ func echoing(t *testing.T, ctx context.Context, config PipesConfig) (*Pipes, <-c
 
 func TestEchoSendsBackWhatComes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pipes, ended := echoing(t, t.Context(), PipesConfig{})
+		pipes, ended := echoing(t, t.Context(), PipesConfig{Away: 2 * time.Minute})
 		w := dialLine(t, pipes, Visitor{Address: "10.0.0.1"}, nil)
 		w.join("", 0, true)
 		w.sayBytes(frameData, []byte("is anybody there?"), 0, 0)

@@ -242,8 +242,10 @@ func (h *Hub) enter(s *session) (Reason, bool) {
 		return Restart, false
 	case s.grant.Ended(h.config.Now()):
 		return Refused, false
-	case len(h.sessions) >= h.config.MaxSessions || h.perKey[s.grant.KeyID] >= h.config.MaxPerKey:
-		return Limit, false
+	case h.perKey[s.grant.KeyID] >= h.config.MaxPerKey:
+		return TooManyOfKey, false
+	case len(h.sessions) >= h.config.MaxSessions:
+		return TooMany, false
 	}
 	h.sessions[s] = struct{}{}
 	if s.grant.KeyID != "" {

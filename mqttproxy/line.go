@@ -2,6 +2,9 @@ package mqttproxy
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net/http"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -35,10 +38,27 @@ type line struct {
 	told  int64 // bytes up that the page knows we have
 }
 
+// Accept answers a WebSocket handshake of our own pages, for Carry; other subprotocols may be for somebody else. On an
+// error the answer has been written.
+func (s *Pipes) Accept(w http.ResponseWriter, r *http.Request, others ...string) (*Socket, error) {
+	if !s.offers(w, waySocket) {
+		return nil, fmt.Errorf("accept WebSocket: %w", ErrWayOff)
+	}
+	return Accept(w, r, Options{Subprotocols: append([]string{PipeSubprotocol}, others...), Origins: s.config.Origins})
+}
+
+// ErrWayOff says that the plan of this server leaves a way out.
+var ErrWayOff = errors.New("pages may not go this way")
+
 // Carry has a WebSocket carry one of the visitor's pipes, or a new one, until either is over. The pipe outlives it.
 func (s *Pipes) Carry(ctx context.Context, socket *Socket, v Visitor) {
 	l := &line{pipes: s, socket: socket}
 	defer l.survive(ctx)
+	if !s.seat(v.Address) {
+		socket.End(TooManyOfAddress)
+		return
+	}
+	defer s.unseat(v.Address)
 	first, reason := l.join(ctx, v)
 	if reason != 0 {
 		socket.End(reason)
@@ -150,7 +170,11 @@ func (l *line) handle(f frame) error {
 	case !l.pipe.acknowledge(f.have):
 		return Protocol
 	}
+	l.pipe.heardNow()
 	if f.kind == frameData {
+		if l.pipe.tooFast(len(f.data)) {
+			return TooFast
+		}
 		tell = l.bring(f)
 	}
 	l.answer(tell)

@@ -26,22 +26,31 @@ type pipe struct {
 	received int64  // bytes of the page in order
 	down     []byte // sent by the hub and not yet acknowledged
 	base     int64  // the position of down[0]
-	turn     uint64 // of who takes bytes down; an older one has been taken over from
+	turn     uint64 // of who takes bytes down; an older one has been taken over from, or dropped
+	dropped  bool   // the older one was
 	line     *line  // takes bytes down; nil while a request does, or nobody
 	lines    []*line
 	takers   int  // those that take bytes down, those included that are being taken over from
 	uploads  int  // requests that bring bytes up
+	pace     rate // of bytes up
 	begun    bool // the hub serves it
 	over     bool
 	reason   Reason
-	idle     *time.Timer // ends it when nobody comes, and forgets it some time after its end
+
+	// Times by the clock of pipes.
+	opened, heard time.Duration
+	left          time.Duration // when the last one that took bytes down did so
+	watch         *time.Timer   // looks whether the page is there, and forgets the pipe some time after its end
 }
 
 var _ Carrier = (*pipe)(nil)
 
 func newPipe(id string, v Visitor, pipes *Pipes) *pipe {
-	p := &pipe{id: id, visitor: v, pipes: pipes}
-	p.idle = time.AfterFunc(pipes.config.Idle, p.expire)
+	now := pipes.clock()
+	p := &pipe{id: id, visitor: v, pipes: pipes, opened: now, heard: now}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.watch = time.AfterFunc(p.patience(now), p.look)
 	return p
 }
 
@@ -115,7 +124,7 @@ func (p *pipe) put(b []byte) (n int, room <-chan struct{}, line *line, err error
 	if n > 0 {
 		if p.pipes.buffered.Add(int64(n)) > p.pipes.config.Buffered {
 			p.pipes.buffered.Add(int64(-n))
-			return 0, nil, nil, Limit
+			return 0, nil, nil, TooManyBytes
 		}
 		p.down = append(p.down, b[:n]...)
 		p.more.ring()
@@ -142,10 +151,16 @@ func ringsBy(bell <-chan struct{}, by time.Time) bool {
 
 // End ends the pipe once. The page is told by what carries it, or by the requests that still come.
 func (p *pipe) End(reason Reason) {
+	if p.end(reason) {
+		p.pipes.discount(p)
+	}
+}
+
+func (p *pipe) end(reason Reason) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.over {
-		return
+		return false
 	}
 	p.over, p.reason = true, reason
 	p.pipes.buffered.Add(int64(-len(p.up)))
@@ -156,23 +171,8 @@ func (p *pipe) End(reason Reason) {
 	for _, l := range p.lines {
 		l.finish()
 	}
-	p.idle.Reset(p.pipes.config.Remember)
-}
-
-// expire ends a pipe for which nobody came, and forgets one that has ended.
-func (p *pipe) expire() {
-	p.mu.Lock()
-	over := p.over
-	expired := over || p.takers+p.uploads == 0
-	p.mu.Unlock()
-	switch {
-	case over:
-		p.pipes.forget(p)
-	case expired:
-		p.End(Lost)
-	default:
-		p.idle.Reset(p.pipes.config.Idle)
-	}
+	p.watch.Reset(p.pipes.config.Remember)
+	return true
 }
 
 // positions are how far both directions are: bytes received in order, and bytes sent so far.

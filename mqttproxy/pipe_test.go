@@ -3,13 +3,10 @@ package mqttproxy
 import (
 	"bytes"
 	"context"
-	"errors"
 	"flag"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -168,98 +165,6 @@ func TestPipeLosesAndDoublesNothing(t *testing.T) {
 		if !bytes.Equal(f.got, h.sent) || !bytes.Equal(h.received, f.sent) {
 			t.Fatalf("down %v, want %v; up %v, want %v", f.got, h.sent, h.received, f.sent)
 		}
-	})
-}
-
-func TestPipeThatIsNotReadFallsBehind(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		pipes := testPipes(PipesConfig{})
-		p, _ := pipes.open(Visitor{})
-		if err := p.Send(make([]byte, 256<<10), time.Now().Add(time.Second)); err != nil {
-			t.Fatal(err)
-		}
-		err := p.Send([]byte{1}, time.Now().Add(time.Second))
-		if !errors.Is(err, os.ErrDeadlineExceeded) || reasonOf(err) != Behind {
-			t.Errorf("got %v, want what means Behind", err)
-		}
-		pipes.Close()
-	})
-}
-
-func TestPipeBytesAreBoundedInAll(t *testing.T) {
-	pipes := testPipes(PipesConfig{Buffered: 100})
-	defer pipes.Close()
-	a, _ := pipes.open(Visitor{})
-	b, _ := pipes.open(Visitor{})
-	if err := a.Send(make([]byte, 60), time.Now().Add(time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Send(make([]byte, 60), time.Now().Add(time.Second)); !errors.Is(err, Limit) {
-		t.Errorf("got %v, want Limit", err)
-	}
-	a.acknowledge(60)
-	if err := b.Send(make([]byte, 60), time.Now().Add(time.Second)); err != nil {
-		t.Errorf("after room was made: %v", err)
-	}
-	a.End(Done)
-	b.End(Done)
-	pipes.forget(a)
-	pipes.forget(b)
-	if n := pipes.buffered.Load(); n != 0 {
-		t.Errorf("%d bytes are still counted", n)
-	}
-}
-
-func TestPipeWithoutItsPageEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		pipes := testPipes(PipesConfig{})
-		defer pipes.Close()
-		p, _ := pipes.open(Visitor{})
-		time.Sleep(50 * time.Second)
-		turn, ok := p.attach(0)
-		if !ok {
-			t.Fatalf("attach %d %v", turn, ok)
-		}
-		time.Sleep(10 * time.Minute)
-		p.detach()
-		time.Sleep(59 * time.Second)
-		synctest.Wait()
-		if _, over := p.ended(); over {
-			t.Fatal("ended too soon")
-		}
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if reason, over := p.ended(); !over || reason != Lost {
-			t.Fatalf("ended: %v, %v", over, reason)
-		}
-		time.Sleep(16 * time.Second)
-		synctest.Wait()
-		if _, known := pipes.find(p.id, Visitor{}); known {
-			t.Error("still known")
-		}
-	})
-}
-
-// The hub's own limit for silence is not for a pipe, which has limits of its own.
-func TestHubLeavesSilenceToThePipe(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := NewHub(Config{Source: &fakeSource{}})
-		h.Start()
-		pipes := testPipes(PipesConfig{})
-		p, _ := pipes.open(Visitor{})
-		ended := make(chan Reason, 1)
-		go func() { ended <- h.Serve(context.Background(), p, testGrant()) }()
-		p.upload(t.Context(), 0, connectPacket(10))
-		time.Sleep(50 * time.Second) // five times what it promised
-		if reason, over := p.ended(); over {
-			t.Fatalf("ended with %v", reason)
-		}
-		time.Sleep(10 * time.Second)
-		if reason := <-ended; reason != Lost {
-			t.Errorf("ended with %v, want what a pipe without its page ends with", reason)
-		}
-		_ = h.Close(context.Background())
-		pipes.Close()
 	})
 }
 

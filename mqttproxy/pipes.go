@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,17 +28,22 @@ type PipesConfig struct {
 	Serve   func(c Carrier, g access.Grant) bool
 	Origins []string         // further origins that count as our own: the public address
 	Node    string           // this process, in the ids of its pipes; empty means "a"
+	Ways    []string         // the plan: ways that pages may go, best first; none means all
 	Now     func() time.Time // the clock told to pages; nil means time.Now
 	Log     *slog.Logger     // nil discards
 
-	Max        int   // pipes in all; 0 means 5,000
+	Max        int   // pipes in all; 0 means 20,000
 	PerAddress int   // pipes of one address; 0 means 200, since a school sits behind one
 	PerGrant   int   // pipes of one Grant, unless it is nobody's; 0 means 256, as many as the hub serves
 	Replay     int   // bytes down that one page may leave unacknowledged; 0 means 256 KiB
 	Buffered   int64 // bytes kept for all pages together; 0 means 256 MiB
 
-	Idle      time.Duration // how long a pipe waits for its page; 0 means 60 s
-	Silence   time.Duration // how long a WebSocket may say nothing; 0 means 40 s
+	UpPerSecond int // bytes that one page may send: per second, and at once; 0 means 512 KiB and 4 MiB
+	UpAtOnce    int
+
+	Away      time.Duration // how long a pipe waits for its page; 0 means 60 s
+	Silence   time.Duration // how long a page that takes bytes may say nothing; 0 means 40 s
+	Life      time.Duration // the longest that a pipe lasts; 0 means any time
 	JoinIn    time.Duration // time that a WebSocket has for saying which pipe it carries; 0 means 5 s
 	Remember  time.Duration // how long the reason of an end is told; 0 means 15 s
 	StreamFor time.Duration // one stream down; 0 means 5 min
@@ -54,15 +60,20 @@ func (c PipesConfig) withDefaults() PipesConfig {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if len(c.Ways) == 0 {
+		c.Ways = Ways
+	}
 	if c.Node == "" {
 		c.Node = "a"
 	}
-	orDefault(&c.Max, 5000)
+	orDefault(&c.Max, 20_000)
 	orDefault(&c.PerAddress, 200)
 	orDefault(&c.PerGrant, 256)
 	orDefault(&c.Replay, 256<<10)
 	orDefault(&c.Buffered, 256<<20)
-	orDefault(&c.Idle, time.Minute)
+	orDefault(&c.UpPerSecond, 512<<10)
+	orDefault(&c.UpAtOnce, 4<<20)
+	orDefault(&c.Away, time.Minute)
 	orDefault(&c.Silence, 40*time.Second)
 	orDefault(&c.JoinIn, 5*time.Second)
 	orDefault(&c.Remember, 15*time.Second)
@@ -80,6 +91,15 @@ func orDefault[T int | int64 | time.Duration](field *T, value T) {
 	}
 }
 
+// Ways are all ways that carry a pipe, best first.
+var Ways = []string{waySocket, wayStream, wayPoll}
+
+const (
+	waySocket = "socket"
+	wayStream = "stream"
+	wayPoll   = "poll"
+)
+
 // Visitor is who sends a request. A pipe answers only to the visitor who opened it.
 type Visitor struct {
 	Grant   access.Grant
@@ -90,6 +110,7 @@ type Visitor struct {
 // Pipes are all pipes of this process, found by their ids.
 type Pipes struct {
 	config   PipesConfig
+	born     time.Time // pipes count their time from here
 	buffered atomic.Int64
 
 	mu        sync.Mutex
@@ -97,11 +118,15 @@ type Pipes struct {
 	byID      map[string]*pipe
 	byAddress map[string]int
 	byHolder  map[string]int
+	lines     map[string]int // WebSockets of each address, those included that carry nothing yet
 }
 
 // NewPipes makes Pipes; nothing runs until somebody opens one.
 func NewPipes(config PipesConfig) *Pipes {
-	return &Pipes{config: config.withDefaults(), byID: map[string]*pipe{}, byAddress: map[string]int{}, byHolder: map[string]int{}}
+	return &Pipes{
+		config: config.withDefaults(), born: time.Now(),
+		byID: map[string]*pipe{}, byAddress: map[string]int{}, byHolder: map[string]int{}, lines: map[string]int{},
+	}
 }
 
 // Close ends all pipes with Restart. Requests that are there tell their pages so and return.
@@ -115,9 +140,11 @@ func (s *Pipes) Close() {
 	s.mu.Unlock()
 	for _, p := range all {
 		p.End(Restart)
-		p.idle.Stop()
+		p.watch.Stop()
 	}
 }
+
+func (s *Pipes) clock() time.Duration { return time.Since(s.born) }
 
 // open makes a pipe for a visitor, or says what there is too much of.
 func (s *Pipes) open(v Visitor) (*pipe, *denial) {
@@ -150,6 +177,17 @@ func (s *Pipes) newID() string {
 	return s.config.Node + "." + hex.EncodeToString(random[:])
 }
 
+// lookup gives the visitor's own pipe, or says why not.
+func (s *Pipes) lookup(id string, v Visitor) (*pipe, *denial) {
+	if p, known := s.find(id, v); known {
+		return p, nil
+	}
+	if node, _, named := strings.Cut(id, "."); named && node != s.config.Node {
+		return nil, &refusedElsewhere
+	}
+	return nil, &refusedUnknown
+}
+
 // find gives the visitor's own pipe. Somebody else's is as unknown as one that never was.
 func (s *Pipes) find(id string, v Visitor) (*pipe, bool) {
 	s.mu.Lock()
@@ -166,12 +204,35 @@ func (s *Pipes) findOrOpen(id string, v Visitor) (*pipe, *denial) {
 	if id == "" {
 		return s.open(v)
 	}
-	if p, known := s.find(id, v); known {
-		return p, nil
-	}
-	return nil, &refusedUnknown
+	return s.lookup(id, v)
 }
 
+// seat lets one more WebSocket of an address in. They are more than pipes: some are on trial, some carry nothing yet.
+func (s *Pipes) seat(address string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lines[address] >= 2*s.config.PerAddress {
+		return false
+	}
+	s.lines[address]++
+	return true
+}
+
+func (s *Pipes) unseat(address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	less(s.lines, address)
+}
+
+// discount lets another pipe come in the place of one that has ended.
+func (s *Pipes) discount(p *pipe) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	less(s.byAddress, p.visitor.Address)
+	less(s.byHolder, holder(p.visitor.Grant))
+}
+
+// forget lets go of a pipe that has ended, and of what its page did not fetch.
 func (s *Pipes) forget(p *pipe) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,8 +240,6 @@ func (s *Pipes) forget(p *pipe) {
 		return
 	}
 	delete(s.byID, p.id)
-	less(s.byAddress, p.visitor.Address)
-	less(s.byHolder, holder(p.visitor.Grant))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.buffered.Add(int64(-len(p.down)))

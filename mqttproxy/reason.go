@@ -19,6 +19,13 @@ const (
 	Restart   Reason = 4012 // this server stops or restarts
 	Upstream  Reason = 4013 // the broker cannot be reached from here
 	Silent    Reason = 4014 // nothing was heard in the time agreed
+
+	TooManyOfAddress Reason = 4020 // pages from the same network
+	TooManyOfKey     Reason = 4021 // pages with the same key
+	TooMany          Reason = 4022 // pages in all
+	TooManyBytes     Reason = 4023 // kept for all pages together
+	TooFast          Reason = 4024 // more bytes a second than a page may send
+	Idle             Reason = 4025 // the page was away for too long
 )
 
 // The reasons that WebSocket has a number for.
@@ -32,17 +39,25 @@ const (
 )
 
 var reasons = map[Reason]struct{ name, words string }{
-	Done:       {"done", ""},
-	Moved:      {"moved", ""},
-	Refused:    {"refused", "This access key no longer works."},
-	Gone:       {"gone", "This session is over; opening a new one."},
-	Taken:      {"taken", "Something else is using the same access key."},
-	Behind:     {"behind", "We fell behind; some messages are only in the history."},
-	Limit:      {"limit", "This page is very busy."},
-	SignedOut:  {"signed out", "You signed out in another tab."},
-	Restart:    {"restart", "Updating, back in a moment."},
-	Upstream:   {"upstream", "Our link to the broker is down. Your connection is fine."},
-	Silent:     {"silent", "We have not heard from this page for a while."},
+	Done:      {"done", ""},
+	Moved:     {"moved", ""},
+	Refused:   {"refused", "This access key no longer works."},
+	Gone:      {"gone", "This session is over; opening a new one."},
+	Taken:     {"taken", "Something else is using the same access key."},
+	Behind:    {"behind", "We fell behind; some messages are only in the history."},
+	Limit:     {"limit", "This page is very busy."},
+	SignedOut: {"signed out", "You signed out in another tab."},
+	Restart:   {"restart", "Updating, back in a moment."},
+	Upstream:  {"upstream", "Our link to the broker is down. Your connection is fine."},
+	Silent:    {"silent", "We have not heard from this page for a while."},
+
+	TooManyOfAddress: {"too many of address", "Too many pages are open from your network. We try again by ourselves."},
+	TooManyOfKey:     {"too many of key", "Too many pages are open with this access key. We try again by ourselves."},
+	TooMany:          {"too many", "This server is full at the moment. We try again by ourselves."},
+	TooManyBytes:     {"too many bytes", "This server has too much to deliver at the moment. We try again by ourselves."},
+	TooFast:          {"too fast", "This page sent too much at once. We try again by ourselves."},
+	Idle:             {"idle", "This page was away for a while; opening a new session."},
+
 	Protocol:   {"protocol error", "This page and its server do not understand each other. Please reload."},
 	NotBinary:  {"not binary", "This page and its server do not understand each other. Please reload."},
 	Lost:       {"lost", "The connection was lost."},

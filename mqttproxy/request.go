@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,14 +22,15 @@ const (
 
 // answer is the body of every answer but a stream's. Proxies strip headers that they do not know; bodies they leave alone.
 type answer struct {
-	ID     string `json:"id,omitempty"`
-	Nonce  string `json:"nonce,omitempty"`
-	Up     int64  `json:"up"`   // bytes received from the page, in order
-	Down   int64  `json:"down"` // bytes sent to it so far
-	T      int64  `json:"t"`    // our clock in milliseconds
-	Code   int    `json:"code,omitempty"`
-	Reason string `json:"reason,omitempty"`
-	Words  string `json:"words,omitempty"`
+	ID     string   `json:"id,omitempty"`
+	Nonce  string   `json:"nonce,omitempty"`
+	Up     int64    `json:"up"`             // bytes received from the page, in order
+	Down   int64    `json:"down"`           // bytes sent to it so far
+	T      int64    `json:"t"`              // our clock in milliseconds
+	Ways   []string `json:"ways,omitempty"` // that pages may go, best first
+	Code   int      `json:"code,omitempty"`
+	Reason string   `json:"reason,omitempty"`
+	Words  string   `json:"words,omitempty"`
 }
 
 // denial is an answer other than yes.
@@ -40,20 +42,23 @@ type denial struct {
 }
 
 var (
-	refusedRestart  = denial{http.StatusServiceUnavailable, Restart, "restart", ""}
-	refusedAddress  = denial{http.StatusTooManyRequests, Limit, "too_many_of_address", "Too many pages are open from your network. We try again by ourselves."}
-	refusedGrant    = denial{http.StatusTooManyRequests, Limit, "too_many_of_key", "Too many pages are open with this access key. We try again by ourselves."}
-	refusedAll      = denial{http.StatusServiceUnavailable, Limit, "too_many", ""}
-	refusedBytes    = denial{http.StatusServiceUnavailable, Limit, "too_many_bytes", ""}
-	refusedUploads  = denial{http.StatusTooManyRequests, Limit, "too_many_uploads", ""}
-	refusedUnknown  = denial{http.StatusNotFound, Gone, "unknown", ""}
-	refusedOrigin   = denial{http.StatusForbidden, NotAllowed, "foreign_origin", "This address may only be used by this server's own pages."}
-	refusedPos      = denial{http.StatusBadRequest, Protocol, "bad_position", ""}
-	refusedGap      = denial{http.StatusConflict, 0, "gap", ""}
-	refusedMode     = denial{http.StatusBadRequest, Protocol, "bad_mode", ""}
-	refusedLarge    = denial{http.StatusRequestEntityTooLarge, TooBig, "too_large", ""}
-	refusedEncoding = denial{http.StatusUnsupportedMediaType, Protocol, "encoded", ""}
-	refusedBroken   = denial{http.StatusBadRequest, 0, "broken_upload", ""}
+	refusedRestart   = denial{http.StatusServiceUnavailable, Restart, "restart", ""}
+	refusedAddress   = denial{http.StatusTooManyRequests, TooManyOfAddress, "too_many_of_address", ""}
+	refusedGrant     = denial{http.StatusTooManyRequests, TooManyOfKey, "too_many_of_key", ""}
+	refusedAll       = denial{http.StatusServiceUnavailable, TooMany, "too_many", ""}
+	refusedBytes     = denial{http.StatusServiceUnavailable, TooManyBytes, "too_many_bytes", ""}
+	refusedFast      = denial{http.StatusTooManyRequests, TooFast, "too_fast", ""}
+	refusedUploads   = denial{http.StatusTooManyRequests, Limit, "too_many_uploads", ""}
+	refusedUnknown   = denial{http.StatusNotFound, Gone, "unknown", ""}
+	refusedElsewhere = denial{http.StatusMisdirectedRequest, Gone, "elsewhere", ""}
+	refusedWay       = denial{http.StatusForbidden, 0, "way_off", "This server does not let its pages go this way."}
+	refusedOrigin    = denial{http.StatusForbidden, NotAllowed, "foreign_origin", "This address may only be used by this server's own pages."}
+	refusedPos       = denial{http.StatusBadRequest, Protocol, "bad_position", ""}
+	refusedGap       = denial{http.StatusConflict, 0, "gap", ""}
+	refusedMode      = denial{http.StatusBadRequest, Protocol, "bad_mode", ""}
+	refusedLarge     = denial{http.StatusRequestEntityTooLarge, TooBig, "too_large", ""}
+	refusedEncoding  = denial{http.StatusUnsupportedMediaType, Protocol, "encoded", ""}
+	refusedBroken    = denial{http.StatusBadRequest, 0, "broken_upload", ""}
 )
 
 // Refuse answers no for a reason that is known before there is a visitor: Refused, SignedOut or Limit.
@@ -75,27 +80,42 @@ func (s *Pipes) Own(w http.ResponseWriter, r *http.Request) bool {
 }
 
 // Hello answers with what it was asked: the page learns how long a round trip takes, and that no login page of a hotel
-// answers in our place.
+// answers in our place. It also learns which ways there are.
 func (s *Pipes) Hello(w http.ResponseWriter, r *http.Request) {
-	nonce := r.Header.Get(headerNonce)
-	s.reply(w, http.StatusOK, answer{Nonce: nonce[:min(len(nonce), 64)], T: s.now()})
+	s.reply(w, http.StatusOK, s.hello(r))
 }
 
-// Open makes a pipe for this visitor and answers with its id.
+func (s *Pipes) hello(r *http.Request) answer {
+	nonce := r.Header.Get(headerNonce)
+	return answer{Nonce: nonce[:min(len(nonce), 64)], T: s.now(), Ways: s.config.Ways}
+}
+
+// offers says whether pages may go this way; otherwise the request has been answered.
+func (s *Pipes) offers(w http.ResponseWriter, way string) bool {
+	if !slices.Contains(s.config.Ways, way) {
+		s.refuse(w, nil, refusedWay)
+		return false
+	}
+	return true
+}
+
+// Open makes a pipe for this visitor and answers with its id, and as Hello does.
 func (s *Pipes) Open(w http.ResponseWriter, r *http.Request, v Visitor) {
 	p, refused := s.open(v)
 	if refused != nil {
 		s.refuse(w, nil, *refused)
 		return
 	}
-	s.reply(w, http.StatusOK, answer{ID: p.id, T: s.now()})
+	a := s.hello(r)
+	a.ID = p.id
+	s.reply(w, http.StatusOK, a)
 }
 
 // Up takes bytes of the page. The same upload may come twice; one with a gap before it is told where to go on.
 func (s *Pipes) Up(w http.ResponseWriter, r *http.Request, v Visitor) {
-	p, known := s.find(r.Header.Get(headerSession), v)
-	if !known {
-		s.refuse(w, nil, refusedUnknown)
+	p, refused := s.lookup(r.Header.Get(headerSession), v)
+	if refused != nil {
+		s.refuse(w, nil, *refused)
 		return
 	}
 	if !p.beginUpload() {
@@ -112,6 +132,11 @@ func (s *Pipes) Up(w http.ResponseWriter, r *http.Request, v Visitor) {
 	body, refused := readUpload(w, r)
 	if refused != nil {
 		s.refuse(w, p, *refused)
+		return
+	}
+	if p.tooFast(len(body)) {
+		p.End(TooFast)
+		s.refuse(w, p, refusedFast)
 		return
 	}
 	ok := p.upload(r.Context(), pos, body)
@@ -153,9 +178,10 @@ func (s *Pipes) refuse(w http.ResponseWriter, p *pipe, why denial) {
 	if p != nil {
 		a.Up, a.Down = p.positions()
 	}
-	if why.code == Limit {
+	if why.status == http.StatusTooManyRequests || (why.status == http.StatusServiceUnavailable && why.code != Restart) {
 		w.Header().Set("Retry-After", "10")
 	}
+	s.config.Log.Debug("request of a pipe refused", "status", why.status, "reason", why.reason)
 	s.reply(w, why.status, a)
 }
 

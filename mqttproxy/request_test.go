@@ -188,6 +188,23 @@ func TestAStreamBeatsTwiceAtItsStartAndThenSlowly(t *testing.T) {
 	})
 }
 
+// alive has the page say something now and then, until it is stopped.
+func alive(c *client) (stop func()) {
+	over, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-over:
+				return
+			case <-time.After(15 * time.Second):
+				c.up(0, http.NoBody)
+			}
+		}
+	}()
+	return func() { close(over); <-stopped }
+}
+
 func TestAStreamAndAPollAreOverInTime(t *testing.T) {
 	for mode, want := range map[string]time.Duration{"stream": 5 * time.Minute, "poll": 20 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
@@ -196,6 +213,7 @@ func TestAStreamAndAPollAreOverInTime(t *testing.T) {
 			c.open()
 			w := httptest.NewRecorder()
 			began := time.Now()
+			defer alive(c)()
 			pipes.Down(w, c.request("/", nil, headerPos, "0", headerMode, mode), c.visitor)
 			if lasted := time.Since(began); lasted != want {
 				t.Errorf("%s lasted %v, want %v", mode, lasted, want)
@@ -320,39 +338,6 @@ func TestAPipeIsItsVisitorsAlone(t *testing.T) {
 	}
 	if up, _ := mustFind(t, pipes, a).positions(); up != 0 {
 		t.Errorf("a stranger's bytes were taken: %d", up)
-	}
-}
-
-func TestPipesAreLimited(t *testing.T) {
-	key2 := testGrant()
-	key2.KeyID = "k2"
-	for name, tt := range map[string]struct {
-		config PipesConfig
-		second Visitor
-		status int
-		reason string
-	}{
-		"of one address": {PipesConfig{PerAddress: 1}, Visitor{Grant: key2, Address: "x"}, 429, "too_many_of_address"},
-		"of one key":     {PipesConfig{PerGrant: 1}, Visitor{Grant: testGrant(), Address: "y"}, 429, "too_many_of_key"},
-		"in all":         {PipesConfig{Max: 1}, Visitor{Grant: key2, Address: "y"}, 503, "too_many"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			pipes := testPipes(tt.config)
-			defer pipes.Close()
-			first := &client{t: t, pipes: pipes, visitor: Visitor{Grant: testGrant(), Address: "x"}}
-			first.open()
-			second := &client{t: t, pipes: pipes, visitor: tt.second}
-			status, a := second.open()
-			if status != tt.status || a.Code != Limit.Code() || a.Reason != tt.reason || a.Words == "" {
-				t.Errorf("answered %d %+v", status, a)
-			}
-			p := mustFind(t, pipes, first)
-			p.End(Done)
-			pipes.forget(p)
-			if status, _ := second.open(); status != 200 {
-				t.Errorf("after the first was gone: %d", status)
-			}
-		})
 	}
 }
 

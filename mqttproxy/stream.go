@@ -11,9 +11,9 @@ import (
 // Down hands bytes to the page: with the mode "stream" for as long as it stays, with "poll" once, when there are some.
 // Both speak the same events, so that a page that falls from one to the other reads on in the same way.
 func (s *Pipes) Down(w http.ResponseWriter, r *http.Request, v Visitor) {
-	p, known := s.find(r.Header.Get(headerSession), v)
-	if !known {
-		s.refuse(w, nil, refusedUnknown)
+	p, refused := s.lookup(r.Header.Get(headerSession), v)
+	if refused != nil {
+		s.refuse(w, nil, *refused)
 		return
 	}
 	have, ok := parsePos(r.Header.Get(headerPos))
@@ -22,8 +22,11 @@ func (s *Pipes) Down(w http.ResponseWriter, r *http.Request, v Visitor) {
 		return
 	}
 	mode := r.Header.Get(headerMode)
-	if mode != "stream" && mode != "poll" {
+	if mode != wayStream && mode != wayPoll {
 		s.refuse(w, p, refusedMode)
+		return
+	}
+	if !s.offers(w, mode) {
 		return
 	}
 	turn, ok := p.attach(have)
@@ -40,7 +43,7 @@ func (s *Pipes) Down(w http.ResponseWriter, r *http.Request, v Visitor) {
 	d := &descent{pipes: s, pipe: p, turn: turn, from: have, w: w, control: control, gone: r.Context().Done()}
 	plainHeaders(w.Header())
 	w.Header().Set("Content-Type", "text/event-stream")
-	if mode == "stream" {
+	if mode == wayStream {
 		d.stream()
 	} else {
 		d.poll()
@@ -72,6 +75,8 @@ func (d *descent) stream() {
 	for {
 		next := d.pipe.next(d.turn, d.from, maxEvent)
 		switch {
+		case next.end && next.reason == Lost:
+			return // the page may come again
 		case next.end:
 			d.write(endEvent(nil, next.reason))
 			return
@@ -109,6 +114,8 @@ func (d *descent) poll() {
 	for waiting := true; waiting; {
 		next := d.pipe.next(d.turn, d.from, maxUpload)
 		switch {
+		case next.end && next.reason == Lost:
+			waiting = false
 		case next.end:
 			body, waiting = endEvent(body, next.reason), false
 		case next.chunk != nil:

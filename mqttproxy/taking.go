@@ -14,6 +14,7 @@ func (p *pipe) beginUpload() bool {
 		return false
 	}
 	p.uploads++
+	p.heard = p.pipes.clock()
 	return true
 }
 
@@ -21,14 +22,15 @@ func (p *pipe) endUpload() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.uploads--
-	p.stay()
+	p.heard = p.pipes.clock()
 }
 
-// stay begins anew to wait for the next request; p.mu is held.
-func (p *pipe) stay() {
-	if !p.over && p.takers+p.uploads == 0 {
-		p.idle.Reset(p.pipes.config.Idle)
-	}
+// tooFast counts bytes that came up, the known ones too, and says whether they were too many.
+func (p *pipe) tooFast(n int) bool {
+	c := &p.pipes.config
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.over && p.pace.take(p.pipes.clock(), n, c.UpPerSecond, c.UpAtOnce) > 0
 }
 
 // upload takes the part of body that is not known yet, as much as there is room for, and waits for room when there is
@@ -139,14 +141,23 @@ func (p *pipe) takeOver() {
 	}
 	p.turn++
 	p.takers++
+	p.dropped = false
 	p.more.ring()
+	p.heard = p.pipes.clock()
+	p.lookAnew()
+}
+
+// untake says that one of those who take bytes down has left; p.mu is held.
+func (p *pipe) untake() {
+	p.takers--
+	p.left = p.pipes.clock()
+	p.lookAnew()
 }
 
 func (p *pipe) detach() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.takers--
-	p.stay()
+	p.untake()
 }
 
 // step is what a request that takes bytes down is to do next.
@@ -154,7 +165,7 @@ type step struct {
 	pos     int64
 	chunk   []byte          // to be written
 	end     bool            // nothing comes any more, for this reason
-	reason  Reason          // Moved for a request that was taken over from
+	reason  Reason          // Moved for a request that was taken over from; Lost for one that is to break off
 	changed <-chan struct{} // otherwise: closed when there may be more
 }
 
@@ -165,6 +176,8 @@ func (p *pipe) next(turn uint64, from int64, most int) step {
 	from = max(from, p.base)
 	waiting := p.waiting(from, most)
 	switch {
+	case turn != p.turn && p.dropped:
+		return step{pos: from, end: true, reason: Lost}
 	case turn != p.turn:
 		return step{pos: from, end: true, reason: Moved}
 	case len(waiting) > 0:
@@ -216,10 +229,9 @@ func (p *pipe) leave(l *line) {
 	l.gone = true
 	p.lines = slices.DeleteFunc(p.lines, func(other *line) bool { return other == l })
 	if p.line == l || l.moved {
-		p.takers--
+		p.untake()
 	}
 	if p.line == l {
 		p.line = nil
 	}
-	p.stay()
 }

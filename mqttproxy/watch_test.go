@@ -138,7 +138,7 @@ func TestOneKeyCannotTakeEveryPlace(t *testing.T) {
 		other.KeyID = "k2"
 		one, two := open(t, h, testGrant(), true), open(t, h, testGrant(), true)
 		synctest.Wait()
-		endsBetween(t, open(t, h, testGrant(), false), Limit, 0, 0)
+		endsBetween(t, open(t, h, testGrant(), false), TooManyOfKey, 0, 0)
 		open(t, h, other, true).leave()
 		one.leave()
 		synctest.Wait()
@@ -194,7 +194,7 @@ func TestWhatEndsAllSessions(t *testing.T) {
 func TestAClosedOrFullHubLetsNobodyIn(t *testing.T) {
 	bubble(t, Config{MaxSessions: 1}, func(t *testing.T, h *Hub, _ *fakeSource) {
 		first := open(t, h, testGrant(), true)
-		endsBetween(t, open(t, h, testGrant(), false), Limit, 0, 0)
+		endsBetween(t, open(t, h, testGrant(), false), TooMany, 0, 0)
 		first.leave()
 		_ = h.Close(context.Background())
 		endsBetween(t, open(t, h, testGrant(), false), Restart, 0, 0)

@@ -36,6 +36,7 @@ func (s *Server) home(c echo.Context) error {
 		holder = "Operator"
 	}
 	return render(c, http.StatusOK, templates.Board(templates.BoardPage{
+		Ways:     s.plan(),
 		Holder:   holder,
 		Operator: g.KeyID == "",
 		Settings: templates.Settings{Subscribe: g.Subscribe, Publish: g.Publish[0], Entity: g.Subject.Entity, Now: s.Now()},

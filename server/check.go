@@ -20,7 +20,7 @@ import (
 // on the addresses under /check/.
 func (s *Server) check(c echo.Context) error {
 	page := templates.CheckPage{
-		Ways: []string{"socket", "stream", "poll"}, Broker: s.brokerHop(), Seen: seen(c.Request()), Devices: s.devicesOf(c),
+		Ways: s.plan(), Broker: s.brokerHop(), Seen: seen(c.Request()), Devices: s.devicesOf(c),
 	}
 	if s.secure() {
 		page.SecureHost = s.PublicURL.Host
@@ -55,17 +55,15 @@ func (s *Server) newChecks() *mqttproxy.Pipes {
 		Serve: func(carrier mqttproxy.Carrier, _ access.Grant) bool {
 			return s.detach(func(ctx context.Context) { mqttproxy.Echo(ctx, carrier) })
 		},
-		Origins: s.ownOrigins(), Now: s.Now, Log: s.Log,
+		Origins: s.ownOrigins(), Ways: s.plan(), Now: s.Now, Log: s.Log,
 		Max: checksInAll, PerAddress: checksOfAddress, Buffered: 16 << 20,
-		Idle: 10 * time.Second, Remember: 2 * time.Second, StreamFor: 30 * time.Second, PollFor: 10 * time.Second,
+		Away: 10 * time.Second, Life: 90 * time.Second, Remember: 2 * time.Second, StreamFor: 30 * time.Second, PollFor: 10 * time.Second,
 	})
 }
 
 // checkLive is /live for a stranger's WebSocket.
 func (s *Server) checkLive(c echo.Context) error {
-	socket, err := mqttproxy.Accept(c.Response(), c.Request(), mqttproxy.Options{
-		Subprotocols: []string{mqttproxy.PipeSubprotocol}, Origins: s.ownOrigins(),
-	})
+	socket, err := s.checks.Accept(c.Response(), c.Request())
 	if err != nil {
 		return nil // Accept has answered
 	}

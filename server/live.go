@@ -17,10 +17,7 @@ func (s *Server) live(c echo.Context) error {
 	if refused != nil && !errors.Is(refused, errSignedOut) && !keyRefused(refused) {
 		return refused
 	}
-	socket, err := mqttproxy.Accept(c.Response(), c.Request(), mqttproxy.Options{
-		Subprotocols: []string{mqttproxy.PipeSubprotocol, "mqtt"},
-		Origins:      s.ownOrigins(),
-	})
+	socket, err := s.pipes.Accept(c.Response(), c.Request(), "mqtt")
 	if err != nil {
 		return nil // Accept has answered
 	}

@@ -15,6 +15,7 @@ type told struct {
 	Code  int
 	Words string
 	Nonce string
+	Ways  []string
 }
 
 // post makes one of a pipe's requests, as our own page does.

@@ -45,7 +45,7 @@ type Pages interface {
 	EndSignIn(id string)
 }
 
-// Config says what a Server stands on. All but the last four are required.
+// Config says what a Server stands on. All but the last six are required.
 type Config struct {
 	Keys    Keys
 	Store   Store
@@ -57,6 +57,8 @@ type Config struct {
 	Account string                                                          // whose messages an operator sees
 	Region  string
 
+	Limits    Limits         // of pages
+	Ways      []string       // that pages may go, best first; none means all
 	PublicURL *url.URL       // the address people use; nil means whatever address they came by
 	Proxies   []netip.Prefix // proxies whose X-Forwarded-For is believed; none means the socket's address
 	Now       func() time.Time
@@ -92,7 +94,7 @@ func New(c Config) *Server {
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.probe.send, s.probe.ctx = c.Probe, s.ctx
 	s.sessions = newSessions(c.Store, s.secure())
-	s.pipes = mqttproxy.NewPipes(mqttproxy.PipesConfig{Serve: s.servePage, Origins: s.ownOrigins(), Now: c.Now, Log: c.Log})
+	s.pipes = s.newPipes()
 	s.checks = s.newChecks()
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true

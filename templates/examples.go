@@ -29,6 +29,7 @@ var ProblemExamples = map[string]ProblemPage{
 // BoardExamples are the board: full, empty for a key holder, empty for the operator, with a name that tries to be markup.
 var BoardExamples = map[string]BoardPage{
 	"board": {
+		Ways:     []string{"socket", "stream", "poll"},
 		Holder:   "greenhouse",
 		Settings: keySettings("greenhouse"),
 		Groups: Groups([]Card{

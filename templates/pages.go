@@ -68,8 +68,9 @@ type DeviceHeard struct {
 
 // BoardPage is the live page of whoever holds a grant.
 type BoardPage struct {
-	Holder   string // whose page it is: "greenhouse", "Operator"
-	Operator bool   // the operator has no key of their own: the page says how to add one
+	Holder   string   // whose page it is: "greenhouse", "Operator"
+	Operator bool     // the operator has no key of their own: the page says how to add one
+	Ways     []string // that this page may go to the server, best first: "socket", "stream", "poll"
 	Settings Settings
 	Groups   []Group // from [Groups]
 }

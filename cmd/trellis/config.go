@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -90,9 +91,11 @@ func (f *fileValues) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (an
 	switch value := f.values[flag.Name].(type) {
 	case nil, string, bool:
 		return value, nil
+	case float64:
+		return strconv.FormatFloat(value, 'f', -1, 64), nil
 	case []any: // a list, such as that of --trusted-proxy
 		return value, nil
 	default:
-		return nil, fmt.Errorf("%s: %q should be a text in quotes", f.file, flag.Name)
+		return nil, fmt.Errorf("%s: %q should be a text in quotes or a number", f.file, flag.Name)
 	}
 }

@@ -22,6 +22,7 @@ import (
 type serveCommand struct {
 	folder
 	account
+	pageLimits
 	Listen       string         `help:"Address of the pages and of MQTT over WebSocket (/ws)." default:":8080"`
 	MQTT         string         `name:"mqtt" help:"Address of MQTT over TCP; empty turns it off." default:":1883"`
 	PublicURL    string         `name:"public-url" help:"The address that people use, when it is not this machine's own: https://trellis.example.com." placeholder:"URL"`
@@ -97,6 +98,9 @@ func (c *serveCommand) check() error {
 	if c.Demo && c.MQTT == "" {
 		return wrongUse("--demo needs --mqtt: its devices are ordinary MQTT clients")
 	}
+	if err := c.pageLimits.check(); err != nil {
+		return err
+	}
 	_, err := subject(c.account, "x")
 	return err
 }
@@ -124,7 +128,9 @@ func (c *serveCommand) start(ctx context.Context, st *state, public *url.URL, lo
 	if err != nil {
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}
-	hub := mqttproxy.NewHub(mqttproxy.Config{Source: source{b}, Log: log, Good: st.stillGood})
+	hub := mqttproxy.NewHub(mqttproxy.Config{
+		Source: source{b}, Log: log, Good: st.stillGood, MaxSessions: c.MaxPages, MaxPerKey: c.MaxPagesPerKey,
+	})
 	latest, err := st.store.Latest(ctx)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read the last values: %w", err), b.Close(ctx))
@@ -135,6 +141,7 @@ func (c *serveCommand) start(ctx context.Context, st *state, public *url.URL, lo
 	web := server.New(server.Config{
 		Keys: st.keys, Store: st.store, Pages: hub, Devices: b.ServeFrom, Healthy: b.Healthy, Probe: b.Probe, JWKS: st.signer.JWKS(),
 		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
+		Limits: c.limits(), Ways: c.Ways,
 	})
 	s := &service{broker: b, hub: hub, web: web, state: st, log: log}
 	if c.Demo {
