@@ -112,14 +112,14 @@ func (p *program) end(t testing.TB, within time.Duration) int {
 // server is one trellis serve, over all its restarts.
 type server struct {
 	t      testing.TB
-	data   string          // its folder
-	listen string          // address of HTTP
-	mqtt   string          // address of MQTT over TCP
-	args   []string        // beyond those three
-	url    string          // of the site, no slash at the end
-	ws     string          // ws://…/ws
-	link   string          // the operator's, of the present run
-	issued map[string]bool // keys: they must never be printed
+	data   string    // its folder
+	listen string    // address of HTTP
+	mqtt   string    // address of MQTT over TCP
+	args   []string  // beyond those three
+	url    string    // of the site, no slash at the end
+	ws     string    // ws://…/ws
+	link   string    // the operator's, of the present run
+	issued *sync.Map // keys: they must never be printed
 
 	*program
 }
@@ -127,7 +127,7 @@ type server struct {
 // start runs trellis serve on free ports with a folder of its own and waits until it is open.
 func start(t testing.TB, args ...string) *server {
 	t.Helper()
-	s := &server{t: t, data: filepath.Join(t.TempDir(), "data"), listen: "127.0.0.1:0", mqtt: "127.0.0.1:0", args: args, issued: map[string]bool{}}
+	s := &server{t: t, data: filepath.Join(t.TempDir(), "data"), listen: "127.0.0.1:0", mqtt: "127.0.0.1:0", args: args, issued: &sync.Map{}}
 	s.start()
 	t.Cleanup(s.leave)
 	return s
@@ -168,8 +168,8 @@ func (s *server) leave() {
 		}
 	}
 	printed := s.out.String() + s.errs.String()
-	for key := range s.issued {
-		if strings.Contains(printed, key) {
+	for key := range s.issued.Range {
+		if strings.Contains(printed, key.(string)) {
 			s.t.Errorf("the server printed a key")
 		}
 	}
@@ -214,7 +214,7 @@ func (s *server) addKey(name string, more ...string) key {
 	if err := json.Unmarshal([]byte(out), &k); err != nil || k.Key == "" || k.JTI == "" || k.Sub == "" {
 		s.t.Fatalf("trellis key add %s printed %q: %v", name, out, err)
 	}
-	s.issued[k.Key] = true
+	s.issued.Store(k.Key, true)
 	return k
 }
 
@@ -280,6 +280,13 @@ type envelope struct {
 		Envelope *bool    `json:"envelope"`
 		Notes    []string `json:"notes"`
 	} `json:"context"`
+}
+
+func decode(t testing.TB, text []byte, into any) {
+	t.Helper()
+	if err := json.Unmarshal(text, into); err != nil {
+		t.Fatalf("%.200q: %v", text, err)
+	}
 }
 
 func opened(t testing.TB, payload []byte) envelope {

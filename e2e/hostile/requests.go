@@ -38,7 +38,7 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, bad Bad) {
 	if q.upload > 0 && p.lost(q) {
 		panic(http.ErrAbortHandler)
 	}
-	if bad.Cache != "" && r.Method == http.MethodPost {
+	if q.keeps(answer) {
 		p.remember(q, answer).give(w)
 		return
 	}
@@ -108,15 +108,19 @@ func (p *Proxy) cached(q request) (remembered, bool) {
 	return old, known
 }
 
-// remember reads an answer whole, as a cache does, and keeps it unless it says that it must not.
+// keeps says whether a cache would keep this answer.
+func (q request) keeps(answer *http.Response) bool {
+	may := q.bad.Cache == "rude" || !strings.Contains(answer.Header.Get("Cache-Control"), "no-store")
+	return q.bad.Cache != "" && q.Method == http.MethodPost && may
+}
+
+// remember reads an answer whole, as a cache does.
 func (p *Proxy) remember(q request, answer *http.Response) remembered {
 	body, _ := io.ReadAll(answer.Body)
 	r := remembered{answer.Header, answer.StatusCode, body}
-	if q.bad.Cache == "rude" || !strings.Contains(answer.Header.Get("Cache-Control"), "no-store") {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.kept[q.key()] = r
-	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.kept[q.key()] = r
 	return r
 }
 

@@ -1,247 +1,314 @@
 package wire
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"strconv"
-	"strings"
+	"slices"
+	"sync"
 	"time"
 )
 
-// ErrEvent says that something else than a pipe's events came down.
-var ErrEvent = errors.New("not an event of a pipe")
+// The ways that bytes of a pipe may go.
+const (
+	BySocket = "socket"
+	ByStream = "stream"
+	ByPoll   = "poll"
+)
 
-// Told is what every answer of a pipe says.
-type Told struct {
-	ID           string
-	Up, Down, T  int64
-	Code         int
-	Reason       string
-	Words, Nonce string
+// Door is where a page's pipe goes, and what the page sends with everything.
+type Door struct {
+	HTTP   *http.Client
+	Base   string      // http://host:port/live
+	Header http.Header // Cookie, Origin, and Host if it is another than the one dialled
+	// Dial opens the connection of a WebSocket; nil goes straight to the Base's host.
+	Dial func(ctx context.Context, host string) (net.Conn, error)
 }
 
-// PipeEvent is one event that came down: bytes and the position of the first, or a word of the server.
-type PipeEvent struct {
-	Kind string // "" for bytes, "beat", "end"
-	Pos  int64
-	Data []byte
-	Told Told
-}
-
-// ReadPipeEvent reads one whole event; one that was cut off is io.ErrUnexpectedEOF.
-func ReadPipeEvent(in *bufio.Reader) (e PipeEvent, err error) {
-	head, err := line(in)
-	if err != nil {
-		return e, err
-	}
-	data, err := line(in)
-	if err != nil {
-		return e, err
-	}
-	if end, err := line(in); err != nil || end != "" {
-		return e, errors.Join(err, ErrEvent)
-	}
-	value, isData := strings.CutPrefix(data, "data: ")
-	if !isData {
-		return e, ErrEvent
-	}
-	if pos, is := strings.CutPrefix(head, "id: "); is {
-		if e.Pos, err = strconv.ParseInt(pos, 10, 64); err == nil {
-			e.Data, err = base64.StdEncoding.DecodeString(value)
-		}
-	} else if e.Kind, is = strings.CutPrefix(head, "event: "); is {
-		err = json.Unmarshal([]byte(value), &e.Told)
-	} else {
-		err = ErrEvent
-	}
-	if err != nil || e.Pos < 0 {
-		return PipeEvent{}, errors.Join(ErrEvent, err)
-	}
-	return e, nil
-}
-
-func line(in *bufio.Reader) (string, error) {
-	text, err := in.ReadString('\n')
-	if errors.Is(err, io.EOF) && text != "" {
-		err = io.ErrUnexpectedEOF
-	}
-	return strings.TrimSuffix(text, "\n"), err
-}
-
-// Pipe is a page's end of a pipe over plain requests, usable as a byte stream. It reads when it is asked to, and does what
-// is cut again.
+// Pipe is a page's end of a pipe, usable as a byte stream. Both directions count bytes: what is not known to have arrived is
+// sent again, and what comes twice is dropped. How they go is the ladder's part, which moves from one way to another in
+// mid-session; see ladder.go.
 type Pipe struct {
 	net.Conn // none: only what is below is there
 
-	Mode string // "stream" or "poll"; may be changed between reads
-	ID   string
+	door    Door
+	ctx     context.Context // ends whatever runs; the pipe is no request's
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	ladder  ladder
 
-	http     *http.Client
-	base     string
-	header   http.Header
-	up, down int64
-	left     []byte // came and not yet read
-	stream   io.ReadCloser
-	in       *bufio.Reader
-	cancel   context.CancelFunc
+	mu       sync.Mutex
+	changed  chan struct{} // closed and replaced when something below changes
+	id       string
+	out      []byte // written, and not known to have arrived
+	outAt    int64  // position of its first byte
+	sentAt   int64  // up to where it was given to the present carrier
+	up       upward // takes bytes up; nil while nobody does
+	upBefore upward
+	in       []byte // came, and was not yet read
+	got      int64
+	acked    int64 // of it, what the server knows that we have
+	ackDue   bool
+	longest  int // upload; halved by a network that takes no longer ones
+	err      error
 	deadline time.Time
+	went     []string // the ways that bytes came down, one after the other
+	serving  string   // the way that carries the session; empty while none does
 }
 
-// DialPipe opens a pipe at http://host:port/live with a page's headers: its Cookie and Origin.
-func DialPipe(client *http.Client, base, mode string, header http.Header) (*Pipe, error) {
-	p := &Pipe{http: client, base: base, header: header, Mode: mode}
-	told, status, err := p.Ask(context.Background(), "/open", nil)
-	if err != nil {
-		return nil, err
-	}
-	if status != http.StatusOK || told.ID == "" {
-		return nil, fmt.Errorf("open a pipe: %d %+v", status, told)
-	}
-	p.ID = told.ID
-	return p, nil
+// upward takes bytes up. An error means that they may or may not have arrived.
+type upward interface {
+	bring(p *Pipe, pos int64, chunk []byte) error
+	waits() bool // for an answer to one upload before the next
 }
 
-func (p *Pipe) post(ctx context.Context, path string, body []byte) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.base+path, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
+const (
+	maxUpload = 64 << 10
+	ackAfter  = 32 << 10 // bytes down
+)
+
+// DialPipe makes a pipe that may go these ways, the best first; none means all. It begins at once and shows by itself how
+// it went: like a page it knows only from what comes.
+func DialPipe(door Door, plan ...string) *Pipe {
+	if len(plan) == 0 {
+		plan = []string{BySocket, ByStream, ByPoll}
 	}
-	r.Header = p.header.Clone()
-	r.Host = p.header.Get("Host")
-	r.Header.Del("Host")
-	r.Header.Set("X-Trellis-Session", p.ID)
-	r.Header.Set("X-Mode", p.Mode)
-	if path == "/up" {
-		r.Header.Set("X-Pos", strconv.FormatInt(p.up, 10))
-		r.Header.Set("X-Ack", strconv.FormatInt(p.down, 10))
-	} else {
-		r.Header.Set("X-Pos", strconv.FormatInt(p.down, 10))
-	}
-	return p.http.Do(r)
+	p := &Pipe{door: door, changed: make(chan struct{}), longest: maxUpload}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.ladder = ladder{pipe: p, plan: plan, do: make(chan func())}
+	p.running.Go(p.ladder.run)
+	p.running.Go(p.ascend)
+	return p
 }
 
-// Ask makes one short request.
-func (p *Pipe) Ask(ctx context.Context, path string, body []byte) (told Told, status int, err error) {
-	answer, err := p.post(ctx, path, body)
-	if err != nil {
-		return told, 0, err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	err = json.NewDecoder(answer.Body).Decode(&told)
-	return told, answer.StatusCode, err
+// ID is the pipe's id, once it is known.
+func (p *Pipe) ID() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.id
 }
 
-// Write uploads b, as often as it takes.
-func (p *Pipe) Write(b []byte) (int, error) {
-	whole, end := len(b), p.up+int64(len(b))
-	until := time.Now().Add(3 * Patience)
-	for len(b) > 0 {
-		told, status, err := p.Ask(context.Background(), "/up", b[:min(len(b), 64<<10)])
-		switch {
-		case err != nil && time.Now().After(until):
-			return 0, err
-		case err != nil:
-			continue // whether it arrived shows next time
-		case status == http.StatusOK || status == http.StatusConflict:
-			if told.Up > end || told.Up < p.up {
-				return 0, fmt.Errorf("upload of %d to %d: the server is at %d: %w", p.up, end, told.Up, ErrEvent)
-			}
-			b = b[told.Up-p.up:]
-			p.up = told.Up
-		default:
-			return 0, &CloseError{told.Code, told.Words}
+// Went gives the ways by which bytes came down, one after the other.
+func (p *Pipe) Went() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.went)
+}
+
+// On waits until the pipe goes this way.
+func (p *Pipe) On(way string, within time.Duration) bool {
+	late := time.After(within)
+	for {
+		p.mu.Lock()
+		serving, over, changed := p.serving, p.err != nil, p.changed
+		p.mu.Unlock()
+		if serving == way || over {
+			return !over
+		}
+		select {
+		case <-changed:
+		case <-late:
+			return false
 		}
 	}
-	return whole, nil
 }
 
-// Read gives what comes next, over as many requests as it takes.
+// change wakes everybody who waits; p.mu is held.
+func (p *Pipe) change() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// Write keeps b to be sent. It waits while a lot is not known to have arrived.
+func (p *Pipe) Write(b []byte) (int, error) {
+	for {
+		p.mu.Lock()
+		if p.err != nil {
+			defer p.mu.Unlock()
+			return 0, p.err
+		}
+		if len(p.out) < 4*maxUpload {
+			p.out = append(p.out, b...)
+			p.change()
+			p.mu.Unlock()
+			return len(b), nil
+		}
+		changed := p.changed
+		p.mu.Unlock()
+		<-changed
+	}
+}
+
+// Read gives what comes next. When the pipe is over that is a [CloseError] with the server's code.
 func (p *Pipe) Read(into []byte) (int, error) {
-	for len(p.left) == 0 {
-		if !p.deadline.IsZero() && time.Now().After(p.deadline) {
+	for {
+		p.mu.Lock()
+		if len(p.in) > 0 {
+			n := copy(into, p.in)
+			p.in = p.in[n:]
+			p.mu.Unlock()
+			return n, nil
+		}
+		err, changed, deadline := p.err, p.changed, p.deadline
+		p.mu.Unlock()
+		if err != nil {
+			return 0, err
+		}
+		var late <-chan time.Time
+		if !deadline.IsZero() {
+			late = time.After(time.Until(deadline))
+		}
+		select {
+		case <-changed:
+		case <-late:
 			return 0, timeout{}
 		}
-		if err := p.more(); err != nil {
-			return 0, err
-		}
 	}
-	n := copy(into, p.left)
-	p.left = p.left[n:]
-	return n, nil
 }
 
-// more reads one event, opening a request if there is none. What is cut is no error: the next request goes on.
-func (p *Pipe) more() error {
-	if p.stream == nil {
-		ctx := context.Background()
-		if p.deadline.IsZero() {
-			ctx, p.cancel = context.WithCancel(ctx)
-		} else {
-			ctx, p.cancel = context.WithDeadline(ctx, p.deadline)
-		}
-		answer, err := p.post(ctx, "/down", nil)
-		if err != nil {
-			p.hangUp()
-			return nil
-		}
-		p.stream, p.in = answer.Body, bufio.NewReader(answer.Body)
-		if answer.StatusCode != http.StatusOK {
-			var told Told
-			_ = json.NewDecoder(answer.Body).Decode(&told)
-			p.hangUp()
-			return &CloseError{told.Code, told.Words}
-		}
+// take takes bytes that came down some way.
+func (p *Pipe) take(way string, pos int64, data []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known := p.got - pos
+	if known < 0 {
+		return fmt.Errorf("bytes from %d on, %d are known: %w", pos, p.got, ErrEvent)
 	}
-	e, err := ReadPipeEvent(p.in)
+	if known >= int64(len(data)) {
+		return nil
+	}
+	p.in = append(p.in, data[known:]...)
+	p.got = pos + int64(len(data))
+	p.ackDue = p.ackDue || p.got-p.acked >= ackAfter
+	if len(p.went) == 0 || p.went[len(p.went)-1] != way {
+		p.went = append(p.went, way)
+	}
+	p.change()
+	return nil
+}
+
+// arrived lets go of what the server has.
+func (p *Pipe) arrived(up int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := up - p.outAt
 	switch {
-	case errors.Is(err, ErrEvent):
-		return err
-	case err != nil:
-		p.hangUp()
-	case e.Kind == "end" && e.Told.Code != 4001:
-		return &CloseError{e.Told.Code, e.Told.Words}
-	case e.Kind == "":
-		known := p.down - e.Pos
-		if known < 0 {
-			return fmt.Errorf("bytes from %d on, %d are known: %w", e.Pos, p.down, ErrEvent)
-		}
-		if known < int64(len(e.Data)) {
-			p.left = e.Data[known:]
-			p.down += int64(len(p.left))
-		}
+	case n > int64(len(p.out)):
+		p.over(fmt.Errorf("the server has %d bytes, %d were sent: %w", up, p.outAt+int64(len(p.out)), ErrEvent))
+	case n > 0:
+		p.out, p.outAt = p.out[n:], up
+		p.sentAt = max(p.sentAt, up)
+		p.change()
 	}
-	return nil
 }
 
-// hangUp lets the request go that takes bytes; the next read makes another.
-func (p *Pipe) hangUp() {
-	if p.stream != nil {
+// have is how far we have come; whoever asks tells the server.
+func (p *Pipe) have() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.acked, p.ackDue = p.got, false
+	return p.got
+}
+
+// sign has the server hear of us, where only requests do that.
+func (p *Pipe) sign() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, requests := p.up.(*posts); requests {
+		p.ackDue = true
+		p.change()
+	}
+}
+
+// lift has bytes go up another way, beginning with those that are not known to have arrived.
+func (p *Pipe) lift(up upward) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.up = up
+	p.change()
+}
+
+// next waits until there is something to bring up and somebody to do it.
+func (p *Pipe) next() (up upward, pos int64, chunk []byte) {
+	for {
+		p.mu.Lock()
+		if p.up != p.upBefore {
+			p.upBefore, p.sentAt = p.up, p.outAt
+		}
+		if p.up != nil && p.err == nil {
+			pos = p.sentAt
+			chunk = slices.Clone(p.out[pos-p.outAt:])
+			chunk = chunk[:min(len(chunk), p.longest)]
+			if len(chunk) > 0 || p.ackDue {
+				up = p.up
+				if !up.waits() {
+					p.sentAt += int64(len(chunk))
+				}
+				p.mu.Unlock()
+				return up, pos, chunk
+			}
+		}
+		over, changed := p.err != nil, p.changed
+		p.mu.Unlock()
+		if over {
+			return nil, 0, nil
+		}
+		<-changed
+	}
+}
+
+// ascend brings bytes up, one upload at a time.
+func (p *Pipe) ascend() {
+	failed := 0
+	for {
+		up, pos, chunk := p.next()
+		if up == nil {
+			return
+		}
+		if up.bring(p, pos, chunk) == nil {
+			failed = 0
+			continue
+		}
+		failed++
+		p.rest(failed)
+	}
+}
+
+// rest waits before the next try, the longer the more have failed.
+func (p *Pipe) rest(failed int) {
+	select {
+	case <-time.After(min(time.Second, time.Duration(failed)*50*time.Millisecond)):
+	case <-p.ctx.Done():
+	}
+}
+
+// fail ends the pipe.
+func (p *Pipe) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over(err)
+}
+
+func (p *Pipe) over(err error) {
+	if p.err == nil {
+		p.err = err
+		p.change()
 		p.cancel()
-		_ = p.stream.Close()
 	}
-	p.stream, p.in = nil, nil
 }
 
-// Cut breaks the request that takes bytes, wherever it is.
-func (p *Pipe) Cut() { p.hangUp() }
-
-// Close hangs up; the server finds out by itself.
+// Close lets everything go; the server finds out by itself.
 func (p *Pipe) Close() error {
-	p.hangUp()
+	p.fail(net.ErrClosed)
+	p.running.Wait()
 	return nil
 }
 
-// SetReadDeadline bounds the reads to come. A request under way keeps the deadline it began with, so it is let go.
+// SetReadDeadline bounds the reads to come.
 func (p *Pipe) SetReadDeadline(t time.Time) error {
-	p.hangUp()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.deadline = t
 	return nil
 }

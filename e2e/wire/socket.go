@@ -32,18 +32,31 @@ func (e *CloseError) Error() string { return fmt.Sprintf("socket closed with %d 
 // Socket is the client's end of a WebSocket, usable as a byte stream. Every Write is one masked binary frame.
 type Socket struct {
 	net.Conn
-	in   *bufio.Reader
-	left uint64 // bytes of the present data frame not yet read
+	in    *bufio.Reader
+	left  uint64 // bytes of the present data frame not yet read
+	final bool   // it is the last of its message
 }
 
 // DialSocket opens a WebSocket at an address of the form ws://host:port/path; a header Host names another host than the one dialled. When the server answers anything but 101, the
 // answer comes back with an error, its body read.
 func DialSocket(ctx context.Context, address string, header http.Header) (*Socket, *http.Response, error) {
+	return DialSocketBy(ctx, nil, address, header)
+}
+
+// DialSocketBy is DialSocket over a connection that dial opens; nil goes straight to the host.
+func DialSocketBy(
+	ctx context.Context, dial func(ctx context.Context, host string) (net.Conn, error), address string, header http.Header,
+) (*Socket, *http.Response, error) {
 	at, err := url.Parse(address)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open a socket: %w", err)
 	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", at.Host)
+	if dial == nil {
+		dial = func(ctx context.Context, host string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", host)
+		}
+	}
+	conn, err := dial(ctx, at.Host)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open a socket: %w", err)
 	}
@@ -137,6 +150,27 @@ func (s *Socket) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Message gives the next whole message.
+func (s *Socket) Message() ([]byte, error) {
+	var message []byte
+	for {
+		if err := s.nextFrame(); err != nil {
+			return nil, err
+		}
+		if s.left > longest-uint64(len(message)) {
+			return nil, fmt.Errorf("read a message of more than %d bytes: %w", longest, ErrPacket)
+		}
+		part := make([]byte, s.left)
+		if _, err := io.ReadFull(s.in, part); err != nil {
+			return nil, err
+		}
+		if message = append(message, part...); s.final {
+			s.left = 0
+			return message, nil
+		}
+	}
+}
+
 // nextFrame reads a frame's head, answering pings and turning a close into an error.
 func (s *Socket) nextFrame() error {
 	var head [2]byte
@@ -160,7 +194,7 @@ func (s *Socket) nextFrame() error {
 	}
 	op := head[0] & 0x0f
 	if op < CloseFrame {
-		s.left = length
+		s.left, s.final = length, head[0]&0x80 != 0
 		return nil
 	}
 	body := make([]byte, length)

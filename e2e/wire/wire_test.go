@@ -56,3 +56,25 @@ func TestASocketReadsAcrossFramesAndEndsWithTheCloseCode(t *testing.T) {
 	<-done
 	_, _ = ours.Close(), theirs.Close()
 }
+
+func TestAMessageMayComeInPieces(t *testing.T) {
+	ours, theirs := net.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = theirs.Write([]byte{0x02, 2, 'a', 'b', 0x00, 0, 0x80, 1, 'c', 0x82, 1, 'd', 0x88, 2, 0x03, 0xe8})
+	}()
+	s := &Socket{Conn: ours, in: bufio.NewReader(ours)}
+	for _, want := range []string{"abc", "d"} {
+		if got, err := s.Message(); string(got) != want || err != nil {
+			t.Fatalf("got %q, %v; want %q", got, err, want)
+		}
+	}
+	_, err := s.Message()
+	var closed *CloseError
+	if !errors.As(err, &closed) || closed.Code != 1000 {
+		t.Errorf("got %v", err)
+	}
+	<-done
+	_, _ = ours.Close(), theirs.Close()
+}
