@@ -8,7 +8,7 @@ import (
 // directory is all keys at one moment, ready to be asked. It is never changed once made.
 type directory struct {
 	byID   map[string]*KeyInfo
-	byName map[address][]Grant // of keys not revoked; who asks looks at the end
+	byName map[address][]Grant // of keys not revoked, nor seen past their end; who asks looks at the end
 }
 
 // address is a name as somebody of the account would write it.
@@ -19,7 +19,7 @@ func newDirectory(infos []KeyInfo) *directory {
 	for i := range infos {
 		info := &infos[i]
 		d.byID[info.ID] = info
-		if !info.Revoked.IsZero() {
+		if !info.Revoked.IsZero() || !info.Ended.IsZero() {
 			continue
 		}
 		sub, g := info.Subject, info.grant()

@@ -45,6 +45,7 @@ type KeyInfo struct {
 	Created time.Time
 	Expires time.Time // zero means never
 	Revoked time.Time // zero means not
+	Ended   time.Time // when it was first seen past its end, for good: the clock may be set back; zero means not
 	Hash    [32]byte  // SHA-256 of the token
 }
 
@@ -53,6 +54,7 @@ type KeyStore interface {
 	Keys(ctx context.Context) ([]KeyInfo, error)
 	AddKey(ctx context.Context, key KeyInfo) error
 	RevokeKey(ctx context.Context, id string, at time.Time) error // keeps the time of the first revocation
+	EndKey(ctx context.Context, id string, at time.Time) error    // keeps the time at which it was first seen past its end
 	RenewKey(ctx context.Context, id string, hash [32]byte) error // puts another token in place of the one before
 	Changed(ctx context.Context) (bool, error)                    // whether any process wrote since last asked
 }
@@ -73,6 +75,7 @@ type Keys struct {
 	mu      sync.Mutex
 	onEnd   []func(jti string)
 	live    map[string][32]byte // keys that were good when last looked at, and their hashes; what leaves it has ended
+	past    []string            // keys past their end of which that is to be noted
 	nextEnd time.Time           // when the first of them expires; zero means never
 }
 
@@ -276,7 +279,7 @@ func (i KeyInfo) ended(at time.Time) error {
 	switch {
 	case !i.Revoked.IsZero():
 		return ErrKeyRevoked
-	case !i.Expires.IsZero() && !at.Before(i.Expires):
+	case !i.Ended.IsZero() || (!i.Expires.IsZero() && !at.Before(i.Expires)):
 		return ErrKeyExpired
 	}
 	return nil

@@ -35,6 +35,17 @@ func (m *memory) AddKey(_ context.Context, k KeyInfo) error {
 	return m.err
 }
 
+func (m *memory) EndKey(_ context.Context, id string, at time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.keys {
+		if m.keys[i].ID == id && m.keys[i].Ended.IsZero() {
+			m.keys[i].Ended, m.changed = at, true
+		}
+	}
+	return m.err
+}
+
 func (m *memory) RevokeKey(_ context.Context, id string, at time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

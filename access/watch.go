@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
@@ -37,11 +38,12 @@ func (k *Keys) Watch(ctx context.Context) error {
 			err = k.reload(ctx)
 			behind = err != nil
 		}
+		k.tellEnded(false)
+		err = errors.Join(err, k.noteEnds(ctx))
 		if err != nil && !failing && ctx.Err() == nil {
-			k.log.ErrorContext(ctx, "keys cannot be read, so revocations are not seen", "err", err)
+			k.log.ErrorContext(ctx, "keys cannot be read or written, so revocations are not seen", "err", err)
 		}
 		failing = err != nil
-		k.tellEnded(false)
 	}
 }
 
@@ -57,6 +59,19 @@ func (k *Keys) tellEnded(anew bool) {
 	}
 }
 
+// noteEnds writes down which keys have come past their end; what cannot be written is tried again with the next tick.
+func (k *Keys) noteEnds(ctx context.Context) error {
+	k.mu.Lock()
+	past := k.past
+	k.mu.Unlock()
+	for _, jti := range past {
+		if err := k.store.EndKey(ctx, jti, k.now()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (k *Keys) takeEnded(anew bool) (ended []string, tell []func(jti string)) {
 	at := k.now()
 	k.mu.Lock()
@@ -65,7 +80,7 @@ func (k *Keys) takeEnded(anew bool) (ended []string, tell []func(jti string)) {
 		return nil, nil
 	}
 	was := k.live
-	k.live, k.nextEnd = k.dir.Load().live(at)
+	k.live, k.past, k.nextEnd = k.dir.Load().live(at)
 	for jti, hash := range was {
 		if now, still := k.live[jti]; !still || now != hash {
 			ended = append(ended, jti)
@@ -74,11 +89,14 @@ func (k *Keys) takeEnded(anew bool) (ended []string, tell []func(jti string)) {
 	return ended, slices.Clone(k.onEnd)
 }
 
-// live gives the keys that are good, and when the first of them expires.
-func (d *directory) live(at time.Time) (hashes map[string][32]byte, next time.Time) {
+// live gives the keys that are good, those past their end of which that is not noted yet, and when the next one expires.
+func (d *directory) live(at time.Time) (hashes map[string][32]byte, past []string, next time.Time) {
 	hashes = make(map[string][32]byte, len(d.byID))
 	for id, info := range d.byID {
-		if info.ended(at) != nil {
+		if why := info.ended(at); why != nil {
+			if why == ErrKeyExpired && info.Ended.IsZero() {
+				past = append(past, id)
+			}
 			continue
 		}
 		hashes[id] = info.Hash
@@ -86,5 +104,5 @@ func (d *directory) live(at time.Time) (hashes map[string][32]byte, next time.Ti
 			next = info.Expires
 		}
 	}
-	return hashes, next
+	return hashes, past, next
 }

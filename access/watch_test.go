@@ -108,6 +108,32 @@ func TestWatchSeesKeysExpire(t *testing.T) {
 	})
 }
 
+func TestAKeyPastItsEndStaysSoWhenTheClockIsSetBack(t *testing.T) {
+	watched(t, func(t *testing.T, server, _ *Keys, store *memory, _ *told) {
+		began := time.Now()
+		made := mustAdd(t, server, shed, began.Add(10*time.Second).Truncate(time.Second))
+		store.fail(errors.New("disk is full")) // it is noted when that is possible again
+		pass(time.Minute)
+		store.fail(nil)
+		pass(2 * watchEvery)
+		restarted, err := OpenKeys(t.Context(), store, server.signer, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		restarted.latest.Store(0)
+		restarted.clock = func() time.Time { return began }
+		if _, err := restarted.Verify(made.Key); err != ErrKeyExpired {
+			t.Errorf("verified: %v", err)
+		}
+		if _, err := restarted.Grant(made.JTI); err != ErrKeyExpired {
+			t.Errorf("granted: %v", err)
+		}
+		if all := restarted.Addressees(shed.Account, shed.Entity); len(all) > 0 {
+			t.Errorf("addressed: %v", all)
+		}
+	})
+}
+
 func TestRevokingTellsAtOnceAndOnce(t *testing.T) {
 	watched(t, func(t *testing.T, server, _ *Keys, _ *memory, ended *told) {
 		made := mustAdd(t, server, shed, noEnd)

@@ -8,16 +8,17 @@ import (
 	"time"
 )
 
-// Key is what is kept of an API key. Subject is its `sub`; a zero Expires or Revoked means never.
+// Key is what is kept of an API key. Subject is its `sub`; a zero Expires or Revoked means never. Ended is when it was first
+// seen to be past Expires; zero means not yet.
 type Key struct {
-	Subject, ID               string
-	Created, Expires, Revoked time.Time
-	Hash                      [32]byte
+	Subject, ID                      string
+	Created, Expires, Revoked, Ended time.Time
+	Hash                             [32]byte
 }
 
 // Keys gives all keys, oldest first.
 func (s *Store) Keys(ctx context.Context) ([]Key, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT subject, id, created, expires, revoked, hash FROM keys ORDER BY created, id`)
+	rows, err := s.read.QueryContext(ctx, `SELECT subject, id, created, expires, revoked, ended, hash FROM keys ORDER BY created, id`)
 	if err != nil {
 		return nil, fmt.Errorf("read keys: %w", err)
 	}
@@ -26,12 +27,12 @@ func (s *Store) Keys(ctx context.Context) ([]Key, error) {
 	for rows.Next() {
 		var k Key
 		var created int64
-		var expires, revoked sql.NullInt64
+		var expires, revoked, ended sql.NullInt64
 		var hash []byte
-		if err := rows.Scan(&k.Subject, &k.ID, &created, &expires, &revoked, &hash); err != nil {
+		if err := rows.Scan(&k.Subject, &k.ID, &created, &expires, &revoked, &ended, &hash); err != nil {
 			return nil, fmt.Errorf("read keys: %w", err)
 		}
-		k.Created, k.Expires, k.Revoked = fromStamp(created), fromNull(expires), fromNull(revoked)
+		k.Created, k.Expires, k.Revoked, k.Ended = fromStamp(created), fromNull(expires), fromNull(revoked), fromNull(ended)
 		copy(k.Hash[:], hash)
 		keys = append(keys, k)
 	}
@@ -68,6 +69,15 @@ func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
 	_, err := s.write.ExecContext(ctx, `UPDATE keys SET revoked = ? WHERE id = ? AND revoked IS NULL`, stamp(at), id)
 	if err != nil {
 		return fmt.Errorf("revoke key: %w", err)
+	}
+	return nil
+}
+
+// EndKey notes that a key was seen to be past its end. The first time counts; a key that is not there is no error.
+func (s *Store) EndKey(ctx context.Context, id string, at time.Time) error {
+	_, err := s.write.ExecContext(ctx, `UPDATE keys SET ended = ? WHERE id = ? AND ended IS NULL`, stamp(at), id)
+	if err != nil {
+		return fmt.Errorf("note the end of a key: %w", err)
 	}
 	return nil
 }

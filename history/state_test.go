@@ -33,7 +33,12 @@ func TestKeysAreKept(t *testing.T) {
 	if err := s.RevokeKey(ctx, "nobody", noon); err != nil {
 		t.Error(err)
 	}
-	first.Revoked = noon.Add(time.Minute)
+	for i := range 2 {
+		if err := s.EndKey(ctx, "B", noon.Add(time.Duration(i+1)*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first.Revoked, second.Ended = noon.Add(time.Minute), noon.Add(time.Hour)
 	got, err := s.Keys(ctx)
 	if diff := cmp.Diff([]Key{first, second}, got); diff != "" || err != nil {
 		t.Error(err, diff)

@@ -57,7 +57,7 @@ func (r keyRows) Keys(ctx context.Context) ([]access.KeyInfo, error) {
 	infos := make([]access.KeyInfo, len(rows))
 	for i, k := range rows {
 		sub, _ := access.ParseSubject(k.Subject) // a row that names nobody is said and left out by access
-		infos[i] = access.KeyInfo{Subject: sub, ID: k.ID, Created: k.Created, Expires: k.Expires, Revoked: k.Revoked, Hash: k.Hash}
+		infos[i] = access.KeyInfo{Subject: sub, ID: k.ID, Created: k.Created, Expires: k.Expires, Revoked: k.Revoked, Ended: k.Ended, Hash: k.Hash}
 	}
 	return infos, nil
 }
