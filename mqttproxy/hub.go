@@ -91,7 +91,6 @@ type Hub struct {
 	readers  *readers
 	sessions map[*session]struct{}
 	perKey   map[string]int // how many of them each key has
-	link     State
 	started  bool
 	closed   bool
 
@@ -338,6 +337,9 @@ func (h *Hub) Serve(ctx context.Context, carrier Carrier, g access.Grant) Reason
 		return reason
 	}
 	defer h.leave(s)
+	if links, several := h.config.Source.(Links); several {
+		defer links.Need(g)()
+	}
 	if h.config.Good != nil && !h.config.Good(g) {
 		s.end(Refused)
 	}

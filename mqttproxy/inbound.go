@@ -58,9 +58,7 @@ func (s *session) connect(p inbound) error {
 	}
 	s.say(answer)
 	s.connected.Store(true)
-	if link, down := s.hub.linkDown(); down {
-		s.say(linkNotice(link))
-	}
+	s.hub.greetLink(s)
 	return nil
 }
 
@@ -205,7 +203,7 @@ func (s *session) publishUp(ctx context.Context) {
 		case err != nil:
 			s.hub.refused.Add(1)
 			s.hub.config.Log.WarnContext(ctx, "message of a page refused", "grant", s.grant, "err", err)
-			s.say(refusedNotice(m.id))
+			s.say(refusedNotice(m.id, err))
 		case m.qos == 1:
 			s.hub.accepted.Add(1)
 			s.say(appendAck(nil, typePuback, m.id))

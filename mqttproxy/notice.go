@@ -2,6 +2,7 @@ package mqttproxy
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 )
 
@@ -26,18 +27,27 @@ type refusal struct {
 type linkWording struct {
 	Up    bool       `json:"up"`
 	Since *time.Time `json:"since,omitempty"`
+
+	Why      string `json:"why,omitempty"`      // a fixed word; none where the broker cannot be reached
+	Sentence string `json:"sentence,omitempty"` // what a person can do about it
 }
 
 func droppedNotice(lost, total uint64) []byte {
 	return notice{Dropped: lost, Total: total}.packet()
 }
 
-func refusedNotice(id uint16) []byte {
-	return notice{Refused: &refusal{ID: id, Sentence: notTaken}}.packet()
+// refusedNotice says that a message was not taken, in the words of whoever did not take it, if they have any.
+func refusedNotice(id uint16, why error) []byte {
+	sentence := notTaken
+	var worded interface{ Sentence() string }
+	if errors.As(why, &worded) {
+		sentence = worded.Sentence()
+	}
+	return notice{Refused: &refusal{ID: id, Sentence: sentence}}.packet()
 }
 
 func linkNotice(state State) []byte {
-	link := linkWording{Up: !state.Down}
+	link := linkWording{Up: !state.Down, Why: string(state.Why), Sentence: state.Why.Words()}
 	if !state.Since.IsZero() {
 		since := state.Since.UTC().Truncate(time.Millisecond)
 		link.Since = &since

@@ -32,6 +32,7 @@ type session struct {
 
 	reads []subscription // guarded by Hub.mu, as is seen
 	seen  uint64         // the last message that was pushed
+	link  State          // as the page was last told
 
 	workers sync.WaitGroup // flush, publishUp, and the ending of the carrier
 

@@ -3,6 +3,8 @@ package mqttproxy
 import (
 	"context"
 	"time"
+
+	"trellis/access"
 )
 
 // Source is the one interface upward: where messages come from and go to. The broker inside makes it true, or a session
@@ -17,8 +19,39 @@ type Source interface {
 	State() State
 }
 
+// Links is a Source that reaches its broker over several links, each of which serves some of the Grants.
+type Links interface {
+	// Need says that somebody with this Grant is here, until release is called.
+	Need(g access.Grant) (release func())
+	// StateOf is State of the link that this Grant depends on.
+	StateOf(g access.Grant) State
+}
+
 // State is how the link between this server and its broker is, as told to the page.
 type State struct {
 	Down  bool
 	Since time.Time // when it became so; zero if that is not known
+	Why   Why
 }
+
+// Why says what keeps a link down.
+type Why string
+
+// The reasons that a person can do something about; each has a sentence. WhyAway is every other.
+const (
+	WhyAway        Why = ""
+	WhyTaken       Why = "taken"       // somebody else is connected as the same entity
+	WhyConsent     Why = "consent"     // the broker wants us to connect as the entity itself, which would end the device's connection
+	WhyRefused     Why = "refused"     // the broker lets the key not in, though it is good
+	WhyCertificate Why = "certificate" // the broker's certificate is not accepted
+)
+
+var whys = map[Why]string{
+	WhyTaken:       "Something else is using the same access key, and the broker lets only one in at a time. Close the other program, or make a second key for this page.",
+	WhyConsent:     "The broker lets this key connect only as the device itself. If a device is using this key, it would be disconnected. Better: make a second key for this page.",
+	WhyRefused:     "The broker does not let this access key in, although it is a good one. Whoever runs the broker can say why.",
+	WhyCertificate: "The broker's certificate is not accepted here, so we do not connect to it. Whoever runs this server can say why.",
+}
+
+// Words is a sentence for people; empty where there is nothing to say but that the link is down.
+func (w Why) Words() string { return whys[w] }

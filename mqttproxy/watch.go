@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"trellis/access"
 )
 
 const watchEvery = 250 * time.Millisecond
@@ -22,28 +24,52 @@ func (h *Hub) watch(quit <-chan struct{}) {
 	}
 }
 
-// look ends the sessions whose time is over and tells all pages when the link to the broker changed.
+// look ends the sessions whose time is over and tells pages when their link to the broker changed.
 func (h *Hub) look() {
-	link := h.config.Source.State()
 	wall, now := h.config.Now(), h.clock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	changed := link.Down != h.link.Down
-	h.link = link
+	stateOf := h.statesNow()
 	for s := range h.sessions {
 		if reason, over := s.overdue(now, wall); over {
 			s.end(reason)
-		} else if changed && s.connected.Load() {
-			s.say(linkNotice(link))
+		} else if s.connected.Load() {
+			s.tellLink(stateOf(s.grant))
 		}
 	}
 }
 
-// linkDown gives the state of the link if there is something to tell a page that has just come.
-func (h *Hub) linkDown() (State, bool) {
+// statesNow gives the state of every link, each asked for once.
+func (h *Hub) statesNow() func(access.Grant) State {
+	links, several := h.config.Source.(Links)
+	if !several {
+		one := h.config.Source.State()
+		return func(access.Grant) State { return one }
+	}
+	known := map[string]State{}
+	return func(g access.Grant) State {
+		state, ok := known[g.KeyID]
+		if !ok {
+			state = links.StateOf(g)
+			known[g.KeyID] = state
+		}
+		return state
+	}
+}
+
+// tellLink says how the page's link is, if that is not what it was last told. Hub.mu is held.
+func (s *session) tellLink(link State) {
+	if link.Down != s.link.Down || link.Why != s.link.Why {
+		s.link = link
+		s.say(linkNotice(link))
+	}
+}
+
+// greetLink says to a page that has just come how its link is, if there is something to say.
+func (h *Hub) greetLink(s *session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.link, h.link.Down
+	s.tellLink(h.statesNow()(s.grant))
 }
 
 // overdue says whether the session's time is over: no CONNECT, silence for one and a half times what the page promised,

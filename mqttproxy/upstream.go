@@ -1,0 +1,318 @@
+package mqttproxy
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"trellis/access"
+)
+
+// UplinksConfig says how Uplinks behave. All but the last group are required.
+type UplinksConfig struct {
+	Addresses []*url.URL                                      // where the broker is, best first; see [UpstreamAddresses]
+	Secret    func(keyID string) (string, bool)               // the key itself, which is the password
+	Take      func(ctx context.Context, came []Arrival) error // returns when what came is safe
+	Check     func(ctx context.Context, keyID string) error   // asks whether the key is still good; access.ErrKeyUnknown if not
+	Ended     func(keyID string)                              // the key is good no more
+	Agreed    func(access.Subject) bool                       // whether the person has agreed to a login as the entity itself
+
+	TLS     *tls.Config  // nil means this machine's authorities
+	Program string       // what makes our client id another than the device's; empty means something random
+	Log     *slog.Logger // nil discards
+
+	Linger     time.Duration // how long a session stays when nobody needs it any more; 0 means 60 s
+	ConnectIn  time.Duration // time for a connection, and for each answer on the way to it; 0 means 8 s
+	WriteIn    time.Duration // time that one write may take; 0 means 5 s
+	PingEvery  time.Duration // silence after which we ask whether the broker is there; 0 means 10 s
+	Silence    time.Duration // silence after which it is not; 0 means 22 s
+	RetryFirst time.Duration // longest wait after the first failure, twice that after the next; 0 means 500 ms
+	RetryMost  time.Duration // longest wait of all; 0 means 30 s
+	Soon       time.Duration // a connection that was lost before that was taken from us; 0 means 15 s
+	FightPause time.Duration // how long to leave a broker alone that has refused us, or a client that has taken our place; 0 means a minute
+	EchoIn     time.Duration // how long to wait for our own message to come back; 0 means 2 s
+	Blink      time.Duration // a link that is down for less is not spoken of; 0 means 2 s
+	MaxPacket  int           // longest PUBLISH that is taken; 0 means 1 MiB
+	Waiting    int           // messages of each quality of service that may wait; 0 means 4,096
+	WaitBytes  int           // and their bytes; 0 means 16 MiB
+}
+
+func (c UplinksConfig) withDefaults() UplinksConfig {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.TLS == nil {
+		c.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if c.Program == "" {
+		c.Program = rand.Text()[:12]
+	}
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&c.Linger, time.Minute}, {&c.ConnectIn, 8 * time.Second}, {&c.WriteIn, 5 * time.Second}, {&c.PingEvery, 10 * time.Second},
+		{&c.Silence, 22 * time.Second}, {&c.RetryFirst, 500 * time.Millisecond}, {&c.RetryMost, 30 * time.Second}, {&c.Soon, 15 * time.Second},
+		{&c.FightPause, time.Minute}, {&c.EchoIn, 2 * time.Second}, {&c.Blink, 2 * time.Second},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	for _, n := range []struct {
+		field *int
+		value int
+	}{{&c.MaxPacket, 1 << 20}, {&c.Waiting, 4096}, {&c.WaitBytes, 16 << 20}} {
+		if *n.field == 0 {
+			*n.field = n.value
+		}
+	}
+	return c
+}
+
+// Uplinks hold sessions with somebody else's broker: one for each key while anybody needs it, however many read.
+type Uplinks struct {
+	UplinksConfig
+	stop context.CancelFunc
+	all  context.Context // ends every link; not a request's
+
+	mu      sync.Mutex
+	closed  bool
+	links   map[string]*uplink       // by key
+	ending  map[string]chan struct{} // links that are saying goodbye: the next one of the key waits for that
+	holders map[access.Subject]string
+	running sync.WaitGroup
+	dropped uint64 // QoS 0 messages that links now over had no room for
+}
+
+// NewUplinks makes Uplinks; they connect when somebody needs it.
+func NewUplinks(c UplinksConfig) (*Uplinks, error) {
+	if len(c.Addresses) == 0 || c.Secret == nil || c.Take == nil || c.Check == nil || c.Ended == nil || c.Agreed == nil {
+		return nil, errors.New("new uplinks: Addresses, Secret, Take, Check, Ended and Agreed must be given")
+	}
+	u := &Uplinks{UplinksConfig: c.withDefaults(), links: map[string]*uplink{}, ending: map[string]chan struct{}{}, holders: map[access.Subject]string{}}
+	u.all, u.stop = context.WithCancel(context.Background())
+	return u, nil
+}
+
+// Need keeps a session for the key of this Grant until release is called, and for a while after.
+func (u *Uplinks) Need(g access.Grant) (release func()) {
+	if g.KeyID == "" {
+		return func() {} // an operator's: it hears what the keys' links bring
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed {
+		return func() {}
+	}
+	l := u.links[g.KeyID]
+	if l == nil {
+		l = u.open(g)
+	}
+	l.needs++
+	if l.linger != nil {
+		l.linger.Stop()
+		l.linger = nil
+	}
+	return sync.OnceFunc(func() { u.release(l) })
+}
+
+// open starts a link; u.mu is held.
+func (u *Uplinks) open(g access.Grant) *uplink {
+	ctx, cancel := context.WithCancel(u.all)
+	l := &uplink{
+		up: u, subject: g.Subject, keyID: g.KeyID,
+		heard: g.Subject.MessagesTopic(g.KeyID), own: g.Subject.PublishTopic(g.KeyID),
+		inbox: newInbox(u.Waiting, u.WaitBytes), before: u.ending[g.KeyID],
+		over: make(chan struct{}), cancel: cancel, nudge: make(chan struct{}, 1), since: time.Now(),
+	}
+	l.echoes = &echoes{within: u.EchoIn, wake: func() {
+		select {
+		case l.inbox.full <- struct{}{}:
+		default:
+		}
+	}}
+	u.links[g.KeyID] = l
+	u.running.Go(func() {
+		defer cancel()
+		l.run(ctx)
+		u.forget(l)
+	})
+	return l
+}
+
+func (u *Uplinks) release(l *uplink) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if l.needs--; l.needs == 0 && !u.closed {
+		l.linger = time.AfterFunc(u.Linger, func() { u.retire(l) })
+	}
+}
+
+// retire ends a link that nobody has needed for a while.
+func (u *Uplinks) retire(l *uplink) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if l.needs > 0 || u.closed || u.links[l.keyID] != l {
+		return
+	}
+	l.retired = true
+	delete(u.links, l.keyID)
+	u.ending[l.keyID] = l.over
+	l.cancel()
+}
+
+func (u *Uplinks) forget(l *uplink) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.dropped += l.inbox.lost()
+	if u.ending[l.keyID] == l.over {
+		delete(u.ending, l.keyID)
+	}
+}
+
+// hold makes a key the one that logs in as its entity itself.
+func (u *Uplinks) hold(sub access.Subject, keyID string) (release func(), ok bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if holder := u.holders[sub]; holder != "" && holder != keyID {
+		return nil, false
+	}
+	u.holders[sub] = keyID
+	return func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		delete(u.holders, sub)
+	}, true
+}
+
+// Try has the link of a key try at once, because something was changed that kept it from connecting.
+func (u *Uplinks) Try(keyID string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if l := u.links[keyID]; l != nil {
+		select {
+		case l.nudge <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// StateOf tells how the link is that this Grant depends on.
+func (u *Uplinks) StateOf(g access.Grant) State {
+	u.mu.Lock()
+	l := u.links[g.KeyID]
+	u.mu.Unlock()
+	if l == nil {
+		return State{}
+	}
+	return l.state()
+}
+
+// errLinkDown says that a message was not sent at all.
+var errLinkDown = errors.New("there is no connection to the upstream broker")
+
+// unsureError says that a message was sent, and nobody knows whether it arrived.
+type unsureError struct{ cause error }
+
+func (e unsureError) Error() string {
+	return fmt.Sprintf("the upstream broker did not acknowledge the message: %v", e.cause)
+}
+
+// Sentence is for the person who sent it.
+func (unsureError) Sentence() string {
+	return "We sent the message, but the broker did not confirm it. It may or may not have arrived."
+}
+
+// Publish sends a page's message by the link of its topic's key. At QoS 1 it returns nil when the upstream broker has
+// acknowledged the message. Nothing is kept to be sent later.
+func (u *Uplinks) Publish(ctx context.Context, topic string, payload []byte, qos byte) error {
+	l := u.linkOf(topic)
+	if l == nil {
+		return fmt.Errorf("publish upstream: nobody here holds the key of %q", topic)
+	}
+	c := l.current()
+	if c == nil {
+		return fmt.Errorf("publish upstream: %w", errLinkDown)
+	}
+	sum := l.echoes.begin(Arrival{Subject: l.subject, KeyID: l.keyID, Topic: topic, Payload: payload, At: time.Now(), Sent: true})
+	err := c.publish(ctx, topic, payload, qos)
+	if show := l.echoes.end(sum, err == nil); show != nil {
+		for !l.inbox.put(*show, 1) { // it is on its way: it must not be missing here
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("publish upstream: %w", err)
+	}
+	return nil
+}
+
+func (u *Uplinks) linkOf(topic string) *uplink {
+	levels := strings.Split(topic, "/")
+	if len(levels) != 4 {
+		return nil
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if l := u.links[levels[2]]; l != nil && l.own == topic {
+		return l
+	}
+	return nil
+}
+
+// UplinksStats counts links, and what they had no room for.
+type UplinksStats struct {
+	Links, Up int
+	Dropped   uint64 // QoS 0 messages
+}
+
+// Stats tells how the links are now.
+func (u *Uplinks) Stats() UplinksStats {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	s := UplinksStats{Links: len(u.links), Dropped: u.dropped}
+	for _, l := range u.links {
+		s.Dropped += l.inbox.lost()
+		if l.current() != nil {
+			s.Up++
+		}
+	}
+	return s
+}
+
+// Close ends every session and returns when all are over, or when ctx is. The broker keeps them: what comes at QoS 1 meanwhile
+// is there at the next start.
+func (u *Uplinks) Close(ctx context.Context) error {
+	u.mu.Lock()
+	u.closed = true
+	for _, l := range u.links {
+		if l.linger != nil {
+			l.linger.Stop()
+		}
+	}
+	u.mu.Unlock()
+	u.stop()
+	over := make(chan struct{})
+	go func() {
+		u.running.Wait()
+		close(over)
+	}()
+	select {
+	case <-over:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,101 @@
+package mqttproxy
+
+import (
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+)
+
+// The documented addresses of Tendrl's own broker, and the host of its claims.
+const (
+	tendrlHost = "app.tendrl.com"
+	tendrlMQTT = "mqtts://mqtt.tendrl.com:443"
+	tendrlWS   = "wss://mqtt-ws.tendrl.com/ws"
+)
+
+// UpstreamAddresses says where the broker behind a service is: what was given for MQTT over TCP and over WebSocket, best first.
+// With nothing given it is Tendrl's documented addresses for Tendrl's host, and /ws of the service itself for any other.
+func UpstreamAddresses(service *url.URL, mqtt, ws string) ([]*url.URL, error) {
+	switch {
+	case mqtt != "" || ws != "":
+	case service.Hostname() == tendrlHost:
+		mqtt, ws = tendrlMQTT, tendrlWS
+	case service.Scheme == "http":
+		ws = "ws://" + service.Host + service.Path + "/ws"
+	default:
+		ws = "wss://" + service.Host + service.Path + "/ws"
+	}
+	var all []*url.URL
+	if mqtt != "" {
+		u, err := ParseMQTTAddress(mqtt)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, u)
+	}
+	if ws != "" {
+		u, err := ParseSocketAddress(ws)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, u)
+	}
+	return all, nil
+}
+
+// ParseMQTTAddress reads where MQTT over TCP is: a bare host, or https://, which is how documentation prints it, both TLS
+// on port 443; mqtts:// is TLS on 8883; mqtt:// is plain, and only for this machine itself.
+func ParseMQTTAddress(s string) (*url.URL, error) {
+	return parseBroker(s, map[string]broker{
+		"https": {"mqtts", "443"}, "mqtts": {"mqtts", "8883"}, "ssl": {"mqtts", "8883"}, "tls": {"mqtts", "8883"},
+		"mqtt": {"mqtt", "1883"}, "tcp": {"mqtt", "1883"},
+	}, "")
+}
+
+// ParseSocketAddress reads where MQTT over WebSocket is: a bare host, https:// or wss://; ws:// and http:// are plain, and only for
+// this machine itself. Without a path it is /ws.
+func ParseSocketAddress(s string) (*url.URL, error) {
+	return parseBroker(s, map[string]broker{
+		"https": {"wss", ""}, "wss": {"wss", ""}, "http": {"ws", ""}, "ws": {"ws", ""},
+	}, "/ws")
+}
+
+// broker is what a scheme means: ours for it, and its port where none is said.
+type broker struct{ scheme, port string }
+
+func parseBroker(s string, schemes map[string]broker, path string) (*url.URL, error) {
+	s = strings.TrimSpace(s)
+	if !strings.Contains(s, "://") {
+		s = "https://" + s
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("should be a host, perhaps with a scheme in front and a port behind")
+	}
+	means, known := schemes[strings.ToLower(u.Scheme)]
+	if !known {
+		return nil, errors.New("the scheme " + u.Scheme + ":// is none of those that lead here")
+	}
+	if plain := means.scheme == "mqtt" || means.scheme == "ws"; plain && !thisMachine(u.Hostname()) {
+		return nil, errors.New("is not encrypted, and keys are sent there: only this machine itself may be reached like that")
+	}
+	out := &url.URL{Scheme: means.scheme, Host: u.Host, Path: u.Path}
+	if out.Port() == "" && means.port != "" {
+		out.Host = net.JoinHostPort(u.Hostname(), means.port)
+	}
+	switch {
+	case path == "" && strings.Trim(u.Path, "/") != "":
+		return nil, errors.New("MQTT over TCP has no path")
+	case path == "":
+		out.Path = ""
+	case strings.Trim(u.Path, "/") == "":
+		out.Path = path
+	}
+	return out, nil
+}
+
+func thisMachine(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || (ip != nil && ip.IsLoopback())
+}

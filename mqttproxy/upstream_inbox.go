@@ -1,0 +1,102 @@
+package mqttproxy
+
+import (
+	"sync"
+	"time"
+
+	"trellis/access"
+)
+
+// Arrival is one message of an upstream broker, or one that a page of ours sent there.
+type Arrival struct {
+	Subject  access.Subject // whose link brought it
+	KeyID    string
+	Topic    string
+	Payload  []byte
+	At       time.Time
+	Retained bool // the broker kept it: it may have come before
+	Sent     bool // a page of ours sent it, and the broker does not bring it back
+
+	ack func() // nil where there is nothing to acknowledge
+}
+
+// inbox is what has come and is not dealt with. It is filled from inside the client library, which stands still meanwhile:
+// so it takes what there is room for and never waits.
+type inbox struct {
+	most, mostBytes int
+	full            chan struct{} // has something in it when there is news
+
+	mu      sync.Mutex
+	seq     uint64
+	plain   []queued // QoS 0: the oldest go when there are too many
+	kept    []queued // QoS 1, and what we sent: none of it is ever let go
+	bytes   [2]int   // of each
+	dropped uint64
+}
+
+type queued struct {
+	Arrival
+	seq uint64
+}
+
+func newInbox(most, mostBytes int) *inbox {
+	return &inbox{most: most, mostBytes: mostBytes, full: make(chan struct{}, 1)}
+}
+
+// put takes a message. It refuses one at QoS 1 when there is no room: a broker that keeps to what is acknowledged never gets there.
+func (q *inbox) put(a Arrival, qos byte) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	size := len(a.Topic) + len(a.Payload)
+	q.seq++
+	if qos > 0 {
+		if len(q.kept) >= q.most || (q.bytes[1] > 0 && q.bytes[1]+size > q.mostBytes) {
+			return false
+		}
+		q.kept = append(q.kept, queued{a, q.seq})
+		q.bytes[1] += size
+	} else {
+		q.plain = append(q.plain, queued{a, q.seq})
+		for q.bytes[0] += size; len(q.plain) > q.most || (q.bytes[0] > q.mostBytes && len(q.plain) > 1); q.dropped++ {
+			q.pop(&q.plain, 0)
+		}
+	}
+	select {
+	case q.full <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// pop takes the oldest of a line; it must not be empty.
+func (q *inbox) pop(line *[]queued, of int) Arrival {
+	first := (*line)[0].Arrival
+	(*line)[0] = queued{} // the memory behind it is used again only when the line has moved on
+	*line = (*line)[1:]
+	q.bytes[of] -= len(first.Topic) + len(first.Payload)
+	if len(*line) == 0 {
+		*line = nil
+	}
+	return first
+}
+
+// take gives at most this many, in the order in which they came.
+func (q *inbox) take(most int) []Arrival {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var batch []Arrival
+	for len(batch) < most && len(q.plain)+len(q.kept) > 0 {
+		if len(q.kept) == 0 || (len(q.plain) > 0 && q.plain[0].seq < q.kept[0].seq) {
+			batch = append(batch, q.pop(&q.plain, 0))
+		} else {
+			batch = append(batch, q.pop(&q.kept, 1))
+		}
+	}
+	return batch
+}
+
+func (q *inbox) lost() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.dropped
+}
