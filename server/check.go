@@ -43,9 +43,10 @@ func (s *Server) strangers(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// What one address, and all strangers together, may have open at once. One check opens two.
+// What one address, and all strangers together, may have open at once. One check opens two, which stay for some ten seconds
+// after it, and a school sits behind one address.
 const (
-	checksOfAddress = 8
+	checksOfAddress = 24
 	checksInAll     = 200
 )
 
@@ -140,7 +141,7 @@ func (s *Server) brokerHop() templates.Hop {
 }
 
 const (
-	probeWithin = 3 * time.Second
+	probeWithin = 2 * time.Second
 	probeHolds  = 2 * time.Second
 )
 

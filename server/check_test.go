@@ -197,6 +197,14 @@ func TestTheCheckKnowsTheAddressOverHTTPS(t *testing.T) {
 	}
 }
 
+func TestTheCheckKnowsThePlan(t *testing.T) {
+	s := newSite(t, func(c *Config) { c.Ways = []string{"stream", "poll"} })
+	_, page := send(t, s.browser(t), "GET", s.URL+"/check", nil)
+	if !strings.Contains(page, `data-ways="stream poll"`) || strings.Count(page, "turned off here") != 1 {
+		t.Error("the page does not say what is turned off")
+	}
+}
+
 func TestQuietIsLongerThanUsual(t *testing.T) {
 	start := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	every := func(gap time.Duration, n int) (times []time.Time) {

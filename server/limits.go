@@ -13,8 +13,8 @@ import (
 const (
 	askBurst, askPerSecond     = 100, 50
 	guessBurst, guessPerSecond = 20, 0.5
-	checkBurst, checkPerSecond = 100, 5 // a check of the connection is about fifteen requests, of somebody who need not sign in
-	maxAddresses               = 20_000 // addresses remembered at once
+	checkBurst, checkPerSecond = 200, 10 // a check of the connection is about fifteen requests, of somebody who need not sign in
+	maxAddresses               = 20_000  // addresses remembered at once
 )
 
 // limits counts by address. IPv6 addresses count by their /64, since a household holds a whole one.

@@ -201,5 +201,3 @@ func hopWords(h Hop) string {
 	}
 	return "broken"
 }
-
-func joined(words []string) string { return strings.Join(words, " ") }

@@ -30,6 +30,13 @@ async function inspect(page, name) {
   assert.ok((await wide(page)) <= 0, `${name} can be scrolled to the side by ${await wide(page)} px`);
 }
 
+/** check runs the check of the connection and opens all there is to see. */
+async function check(page) {
+  await page.goto(`${server.url}/check`);
+  await page.locator("[data-report-panel]:not([hidden])").waitFor();
+  await page.getByText("Details for IT").click();
+}
+
 for (const colorScheme of ["light", "dark"]) {
   for (const [size, viewport] of Object.entries(sizes)) {
     test(`axe-core finds nothing on any page, ${colorScheme}, ${size}`, async () => {
@@ -44,6 +51,8 @@ for (const colorScheme of ["light", "dark"]) {
       await inspect(page, "the enter page");
       await page.goto(`${server.url}/no-such-page`);
       await inspect(page, "an error page");
+      await check(page);
+      await inspect(page, "the check");
       await enter(page, await server.newLink());
       await live(page);
       await page.getByTestId("card").first().waitFor();
@@ -52,6 +61,9 @@ for (const colorScheme of ["light", "dark"]) {
       await page.getByTestId("row").first().waitFor({ timeout: 20_000 });
       await page.getByTestId("row").first().locator("summary").click();
       await inspect(page, "the developer view");
+      await check(page);
+      await page.getByTestId("device").first().waitFor();
+      await inspect(page, "the check with devices");
       who.calm(/status of 404/);
       await who.close();
     });
@@ -63,6 +75,8 @@ test("pages fit a screen of 360 px", async () => {
   const page = await who.page();
   await page.goto(server.url);
   assert.ok((await wide(page)) <= 0, "the sign-in page");
+  await check(page);
+  assert.ok((await wide(page)) <= 0, "the check");
   await enter(page, await server.newLink());
   await page.getByTestId("card").first().waitFor();
   assert.ok((await wide(page)) <= 0, "the board");

@@ -12,7 +12,9 @@ const again = find<HTMLButtonElement>(document, "[data-again]");
 const copy = find<HTMLButtonElement>(document, "[data-copy]");
 const text = find(document, "[data-report]");
 const page = {
-  plan: (main.dataset.ways ?? "").split(" ").filter((w): w is Offered => offered.some((o) => o === w)),
+  plan: (document.documentElement.dataset.ways ?? "")
+    .split(" ")
+    .filter((w): w is Offered => offered.some((o) => o === w)),
   secureHost: main.dataset.secureHost ?? "",
 };
 const copiedFor = 3000;

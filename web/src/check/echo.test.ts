@@ -31,6 +31,15 @@ test("what does not come back is noticed", async () => {
   assert.equal(await waiting, false, "when the way has ended");
 });
 
+test("what was taken back is not waited for", async () => {
+  const { echo, bytes } = sent(100);
+  echo.add(filled(50));
+  echo.undo(50);
+  echo.hear(0, bytes);
+  assert.equal(await echo.whole(1000), true);
+  assert.equal(echo.pos, 100);
+});
+
 for (const [name, pos, change] of [
   ["changed", 0, 1],
   ["with a gap", 10, 0],

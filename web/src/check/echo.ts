@@ -32,6 +32,11 @@ export class Echo {
     this.sent = all;
   }
 
+  /** undo takes the last bytes back: they did not arrive. */
+  undo(size: number): void {
+    this.sent = this.sent.slice(0, this.sent.length - size);
+  }
+
   /** hear takes what came down; bytes that came before are no matter. */
   hear(pos: number, bytes: Bytes): void {
     if (pos > this.back || pos + bytes.length > this.sent.length) this.spoiled = true;

@@ -75,6 +75,7 @@ test("every way a plain request can end is said", () => {
   assert.match(said({ kind: "stranger", status: 0, type: "" }), /by somebody else: a redirect/);
   assert.match(said({ kind: "stranger", status: 403, type: "text/html" }), /by somebody else: status 403, text\/html/);
   assert.match(said({ kind: "gateway", status: 502 }), /answered 502 by a proxy/);
+  assert.doesNotMatch(said({ kind: "stranger", status: 200, type: "text/html" }), /taken off or changed/);
   assert.match(said({ kind: "stale" }), /caches answers to POST/);
   assert.match(said({ kind: "refused" }), /--public-url/);
   assert.match(said({ kind: "nobody", offline: true }), /offline/);

@@ -84,12 +84,14 @@ function brokerWords({ broker }: Found): string {
     : "takes no messages now; the reason is in the server's log";
 }
 
-function onTheWay({ seen, answer, site }: Found): string[] {
+function onTheWay({ hello, seen, answer, site }: Found): string[] {
   const names = (list: readonly string[]) => (list.length > 0 ? list.join(", ") : "none");
   const lines: string[] = [];
   if (answer) {
     const encrypted = site.scheme === "https" ? ", inside TLS" : ", not encrypted";
     lines.push(`- The browser spoke ${answer.protocol || "an unknown protocol"} with the first on the way${encrypted}`);
+  }
+  if (answer && hello.kind === "ours") {
     lines.push(`- Headers of answers that were put in: ${names(answer.added)}`);
     lines.push(`- Headers of answers that were taken off or changed: ${names(answer.missing)}`);
   }

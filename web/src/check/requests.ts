@@ -50,14 +50,17 @@ class Pipe {
     return refusal([], `POST /open: ${ending(reply)}`, reply);
   }
 
-  /** send uploads a message; it gives what went wrong, or nothing. */
+  /** send uploads a message, a second time if the answer got lost; it gives what went wrong, or nothing. */
   async send(size: number): Promise<string> {
     const bytes = filled(size);
     const { pos, have } = this.echo;
     this.echo.add(bytes);
-    const reply = await this.post("/up", { "X-Pos": String(pos), "X-Ack": String(have) }, bytes);
-    if (typeof reply === "string") return reply;
-    return reply.status === 200 && reply.told ? "" : `POST /up of ${size} bytes: ${ending(reply)}`;
+    const headers = { "X-Pos": String(pos), "X-Ack": String(have) };
+    let reply = await this.post("/up", headers, bytes);
+    if (typeof reply === "string") reply = await this.post("/up", headers, bytes);
+    if (typeof reply !== "string" && reply.status === 200 && reply.told) return "";
+    this.echo.undo(size);
+    return typeof reply === "string" ? reply : `POST /up of ${size} bytes: ${ending(reply)}`;
   }
 
   /** down asks for bytes; the answer is still to be read. */
@@ -102,6 +105,8 @@ class Descent {
   private readonly beats: number[] = [];
   private readonly began = performance.now();
   private bytes = 0;
+  private early = 0; // bytes that came while it was tried
+  private broken = false; // it ended by itself while it was tried
   private wrong = "";
   private woken: (() => void) | null = null;
   private readonly over: Promise<void>;
@@ -118,7 +123,8 @@ class Descent {
   async try(): Promise<Tried> {
     const { pipe, steps } = this;
     const lively = await this.until(() => this.beats.length >= 2);
-    if (this.wrong) return this.ended("blocked", `POST /down as a stream: ${this.wrong}`);
+    this.broken = this.wrong !== "";
+    if (this.broken) return this.ended("blocked", `POST /down as a stream: ${this.wrong}`);
     steps.push(this.beatWords());
     const sent = performance.now();
     const failed = await pipe.send(small);
@@ -146,17 +152,19 @@ class Descent {
 
   /** after tells held back from blocked: the poll has taken over, which ends the stream, and what was held comes now. */
   async after(before: Tried): Promise<Tried> {
-    if (this.wrong && this.bytes === 0) return before;
+    if (this.broken) return before;
     await Promise.race([this.over, pause(bundleWithin)]);
-    if (this.bytes === 0) return { ...before, steps: [...this.steps, "nothing came when the stream ended either"] };
+    const bundle = this.bytes - this.early;
+    if (bundle === 0) return { ...before, steps: [...this.steps, "nothing came when the stream ended either"] };
     const steps = [
       ...this.steps,
-      `${this.bytes} bytes came in one bundle when the stream ended: a proxy buffers the response`,
+      `${bundle} bytes came in one bundle when the stream ended: a proxy buffers the response`,
     ];
     return { ...before, outcome: "held", steps };
   }
 
   private ended(outcome: Tried["outcome"], step: string): Tried {
+    this.early = this.bytes;
     this.steps.push(step);
     return { ...untested, outcome, steps: this.steps };
   }
