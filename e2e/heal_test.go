@@ -38,7 +38,7 @@ func TestNetworksThatHeal(t *testing.T) {
 			t.Run(net.name, func(t *testing.T) {
 				c := s.in(t).between(net.bad)
 				c.settle()
-				c.dial()
+				c.dial(c.page.door(c.URL))
 				if net.from == "" {
 					took[i] = opens(c, net.better)
 				} else {

@@ -116,6 +116,7 @@ type server struct {
 	listen string    // address of HTTP
 	mqtt   string    // address of MQTT over TCP
 	args   []string  // beyond those three
+	behind bool      // a proxy, whose address it prints instead of its own
 	url    string    // of the site, no slash at the end
 	ws     string    // ws://…/ws
 	link   string    // the operator's, of the present run
@@ -133,6 +134,18 @@ func start(t testing.TB, args ...string) *server {
 	return s
 }
 
+// startBehind runs a server behind a proxy that people come to at this address.
+func startBehind(t testing.TB, public string) *server {
+	t.Helper()
+	s := &server{
+		t: t, data: filepath.Join(t.TempDir(), "data"), listen: freeAddress(t), mqtt: "127.0.0.1:0",
+		args: []string{"--public-url", "http://" + public}, behind: true, issued: &sync.Map{},
+	}
+	s.start()
+	t.Cleanup(s.leave)
+	return s
+}
+
 // start runs the server, again on the ports it had before.
 func (s *server) start() {
 	s.t.Helper()
@@ -144,7 +157,10 @@ func (s *server) start() {
 		s.t.Fatalf("trellis serve did not say where it is open.\nstdout: %s\nstderr: %s", s.out, s.errs)
 	}
 	s.link, s.url = open[1], open[2]
-	s.mqtt, s.ws, s.listen = devices[1], devices[2], devices[3]
+	s.mqtt = devices[1]
+	if !s.behind {
+		s.listen = devices[3]
+	}
 	for _, address := range []*string{&s.mqtt, &s.listen} {
 		*address = strings.Replace(*address, "localhost", "127.0.0.1", 1)
 	}

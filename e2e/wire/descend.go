@@ -123,13 +123,26 @@ func (l *ladder) descended(d *descent, err error) {
 		return
 	}
 	l.failed++
+	l.pipe.broke()
 	if time.Since(l.worked) > giveUp {
 		l.pipe.fail(err)
 		return
 	}
+	if l.failed%4 == 0 {
+		l.check()
+	}
 	l.after(min(time.Second, time.Duration(l.failed)*50*time.Millisecond), func() {
 		if l.down == d {
 			l.descend(way)
+		}
+	})
+}
+
+// check finds out whether the server is there, while what takes bytes down fails.
+func (l *ladder) check() {
+	l.pipe.running.Go(func() {
+		if _, _, err := l.pipe.Ask("/hello", nil, nil); err == nil {
+			l.then(func() { l.worked = time.Now() })
 		}
 	})
 }

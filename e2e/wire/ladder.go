@@ -126,8 +126,8 @@ func (l *ladder) ask() {
 	}
 	l.pipe.running.Go(func() {
 		told, _, err := l.pipe.Ask(path, map[string]string{"X-Nonce": nonce}, nil)
-		if err == nil && told.Nonce != nonce && path == "/hello" {
-			err = errForeign
+		if err == nil && told.Nonce != nonce {
+			err = errForeign // a login page of a hotel, or an answer that was meant for somebody else
 		}
 		l.then(func() {
 			if round == l.round {
@@ -272,6 +272,7 @@ func (l *ladder) broke(line *line, err error) {
 			l.strikes++
 		}
 		l.line = nil
+		l.pipe.broke()
 		l.pipe.lift(nil)
 		l.start()
 	default:

@@ -55,6 +55,7 @@ type Pipe struct {
 	deadline time.Time
 	went     []string // the ways that bytes came down, one after the other
 	serving  string   // the way that carries the session; empty while none does
+	broken   int      // how often what carried bytes down broke
 }
 
 // upward takes bytes up. An error means that they may or may not have arrived.
@@ -98,13 +99,26 @@ func (p *Pipe) Went() []string {
 
 // On waits until the pipe goes this way.
 func (p *Pipe) On(way string, within time.Duration) bool {
+	return p.waits(within, func() bool { return p.serving == way })
+}
+
+// Broken waits until what carries bytes down has broken once more.
+func (p *Pipe) Broken(within time.Duration) bool {
+	p.mu.Lock()
+	before := p.broken
+	p.mu.Unlock()
+	return p.waits(within, func() bool { return p.broken > before })
+}
+
+// waits waits until is, asked under the lock whenever something changes, is true.
+func (p *Pipe) waits(within time.Duration, is func() bool) bool {
 	late := time.After(within)
 	for {
 		p.mu.Lock()
-		serving, over, changed := p.serving, p.err != nil, p.changed
+		yes, over, changed := is(), p.err != nil, p.changed
 		p.mu.Unlock()
-		if serving == way || over {
-			return !over
+		if yes || over {
+			return yes && !over
 		}
 		select {
 		case <-changed:
@@ -273,6 +287,13 @@ func (p *Pipe) ascend() {
 		failed++
 		p.rest(failed)
 	}
+}
+
+func (p *Pipe) broke() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.broken++
+	p.change()
 }
 
 // rest waits before the next try, the longer the more have failed.
