@@ -86,11 +86,11 @@ func readPos(b []byte) (pos int64, rest []byte, ok bool) {
 	return int64(n), b[8:], n <= longestPos
 }
 
-// appendBytes lays out a frame of bytes down.
-func appendBytes(to []byte, pos, up int64, chunk []byte) []byte {
-	to = binary.BigEndian.AppendUint64(append(to, frameBytes), uint64(pos))
-	to = binary.BigEndian.AppendUint64(to, uint64(up))
-	return append(to, chunk...)
+// putHead writes the head of a frame of bytes down.
+func putHead(frame []byte, pos, up int64) {
+	frame[0] = frameBytes
+	binary.BigEndian.PutUint64(frame[1:], uint64(pos))
+	binary.BigEndian.PutUint64(frame[9:], uint64(up))
 }
 
 // appendTold lays out how far both directions are.

@@ -99,12 +99,14 @@ func TestWebSocketsOfAnAddressAreLimited(t *testing.T) {
 			t.Errorf("closed with %d, %d and %d", all[0].code, all[1].code, all[2].code)
 		}
 		all[0].join("", 0, true)
+		synctest.Wait()
 		all[1].join("", 0, true)
 		synctest.Wait()
 		if _, n := all[0].lastTold(); n != 1 || all[1].code != TooManyOfAddress.Code() || all[1].words == "" {
 			t.Errorf("one was told %d times, the other closed with %d", n, all[1].code)
 		}
 		all[0].close()
+		<-all[1].served
 		if len(pipes.lines) != 0 {
 			t.Errorf("still counted: %v", pipes.lines)
 		}

@@ -29,13 +29,14 @@ type line struct {
 	finishing sync.WaitGroup // the writer that says goodbye, if it had to be started
 
 	// Guarded by the pipe's mu.
-	busy  bool  // somebody writes
-	tell  bool  // positions are to be told, before any bytes
-	named bool  // the pipe's id with them
-	moved bool  // took bytes down and was taken over from
-	gone  bool  // the reader has left
-	from  int64 // position of the byte to be written next
-	told  int64 // bytes up that the page knows we have
+	busy  bool   // somebody writes
+	tell  bool   // positions are to be told, before any bytes
+	named bool   // the pipe's id with them
+	moved bool   // took bytes down and was taken over from
+	gone  bool   // the reader has left
+	from  int64  // position of the byte to be written next
+	sent  *piece // what the writer has in its hands
+	told  int64  // bytes up that the page knows we have
 }
 
 // Accept answers a WebSocket handshake of our own pages, for Carry; other subprotocols may be for somebody else. On an
@@ -228,45 +229,49 @@ func (l *line) write() {
 	lent := messages.Get().(*[]byte)
 	defer giveBack(lent)
 	for {
-		end, more := l.due(lent)
+		frame, end := l.due(lent)
 		if end != 0 {
 			l.socket.End(end)
 		}
-		if !more {
+		if frame == nil {
 			return
 		}
-		if l.socket.Send(*lent, time.Now().Add(l.pipes.config.WriteIn)) != nil {
+		if l.socket.Send(frame, time.Now().Add(l.pipes.config.WriteIn)) != nil {
 			l.socket.End(Lost) // the reader notices; until it has left, nobody else writes
 			return
 		}
 	}
 }
 
-// due lays out the next frame. If there is none, either the line is to end for a reason, or the caller's turn at writing is over.
-func (l *line) due(frame *[]byte) (end Reason, more bool) {
+// due gives the next frame, in lent if need be. If there is none, either the line is to end for a reason, or the caller's
+// turn at writing is over.
+func (l *line) due(lent *[]byte) (frame []byte, end Reason) {
 	p := l.pipe
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	from := max(l.from, p.base)
+	if l.sent != nil {
+		l.sent.letGo()
+		l.sent = nil
+	}
+	from := max(l.from, p.down.base)
 	switch {
 	case l.moved:
-		return Moved, false
+		return nil, Moved
 	case l.tell:
-		a := answer{Up: p.received, Down: p.sent(), T: l.pipes.now()}
+		a := answer{Up: p.received, Down: p.down.end, T: l.pipes.now()}
 		if l.named {
 			a.ID = p.id
 		}
 		l.tell, l.named, l.told = false, false, p.received
-		*frame = appendTold((*frame)[:0], a)
-		return 0, true
-	case p.line == l && from < p.sent():
-		chunk := p.waiting(from, maxDown)
-		l.from, l.told = from+int64(len(chunk)), p.received
-		*frame = appendBytes((*frame)[:0], from, p.received, chunk)
-		return 0, true
+		*lent = appendTold((*lent)[:0], a)
+		return *lent, 0
+	case p.line == l && from < p.down.end:
+		l.told = p.received
+		frame, l.sent, l.from = p.down.frameAt(from, p.received, lent)
+		return frame, 0
 	case p.over:
-		return p.reason, false
+		return nil, p.reason
 	}
 	l.busy = false
-	return 0, false
+	return nil, 0
 }

@@ -53,8 +53,8 @@ func TestALineCarriesBothWays(t *testing.T) {
 		w.say(frameAck, 5)
 		w.say(framePing, 12)
 		synctest.Wait()
-		if a, n := w.lastTold(); n != 2 || a.ID != "" || a.Up != 11 || a.Down != 12 || len(p.down) != 0 {
-			t.Errorf("told %d times, last %+v; %d bytes are kept", n, a, len(p.down))
+		if a, n := w.lastTold(); n != 2 || a.ID != "" || a.Up != 11 || a.Down != 12 || p.down.len() != 0 {
+			t.Errorf("told %d times, last %+v; %d bytes are kept", n, a, p.down.len())
 		}
 		w.close()
 		if reason, over := p.ended(); over {

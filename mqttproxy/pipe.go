@@ -24,8 +24,7 @@ type pipe struct {
 	more     bell   // for requests that take bytes down: there are some, or somebody else takes them now
 	up       []byte // came and was not yet received by the hub
 	received int64  // bytes of the page in order
-	down     []byte // sent by the hub and not yet acknowledged
-	base     int64  // the position of down[0]
+	down     replay // sent by the hub and not yet acknowledged
 	turn     uint64 // of who takes bytes down; an older one has been taken over from, or dropped
 	dropped  bool   // the older one was
 	line     *line  // takes bytes down; nil while a request does, or nobody
@@ -120,13 +119,13 @@ func (p *pipe) put(b []byte) (n int, room <-chan struct{}, line *line, err error
 	if p.over {
 		return 0, nil, nil, p.reason
 	}
-	n = min(len(b), p.pipes.config.Replay-len(p.down))
+	n = min(len(b), p.pipes.config.Replay-p.down.len())
 	if n > 0 {
 		if p.pipes.buffered.Add(int64(n)) > p.pipes.config.Buffered {
 			p.pipes.buffered.Add(int64(-n))
 			return 0, nil, nil, TooManyBytes
 		}
-		p.down = append(p.down, b[:n]...)
+		p.down.keep(b[:n])
 		p.more.ring()
 		if p.line.claim() {
 			line = p.line
@@ -179,11 +178,8 @@ func (p *pipe) end(reason Reason) bool {
 func (p *pipe) positions() (up, down int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.received, p.sent()
+	return p.received, p.down.end
 }
-
-// sent is the position after the last byte of the hub; p.mu is held.
-func (p *pipe) sent() int64 { return p.base + int64(len(p.down)) }
 
 // ended says whether the pipe is over, and why.
 func (p *pipe) ended() (Reason, bool) {

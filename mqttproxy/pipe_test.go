@@ -94,7 +94,7 @@ func (h *hubEnd) receive(t *rapid.T) {
 
 func (h *hubEnd) send(t *rapid.T, b []byte) {
 	h.p.mu.Lock()
-	b = b[:min(len(b), 64-len(h.p.down))]
+	b = b[:min(len(b), 64-h.p.down.len())]
 	h.p.mu.Unlock()
 	if err := h.p.Send(b, time.Now()); err != nil {
 		t.Fatal(err)

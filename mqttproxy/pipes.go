@@ -242,8 +242,7 @@ func (s *Pipes) forget(p *pipe) {
 	delete(s.byID, p.id)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.buffered.Add(int64(-len(p.down)))
-	p.base, p.down = p.base+int64(len(p.down)), nil
+	s.buffered.Add(int64(-p.down.release(p.down.end)))
 }
 
 func less(counts map[string]int, key string) {

@@ -191,6 +191,7 @@ func TestAStreamBeatsTwiceAtItsStartAndThenSlowly(t *testing.T) {
 // alive has the page say something now and then, until it is stopped.
 func alive(c *client) (stop func()) {
 	over, stopped := make(chan struct{}), make(chan struct{})
+	voice := &client{t: c.t, pipes: c.pipes, visitor: c.visitor, id: c.id}
 	go func() {
 		defer close(stopped)
 		for {
@@ -198,7 +199,7 @@ func alive(c *client) (stop func()) {
 			case <-over:
 				return
 			case <-time.After(15 * time.Second):
-				c.up(0, http.NoBody)
+				voice.up(0, http.NoBody)
 			}
 		}
 	}()

@@ -108,12 +108,10 @@ func (p *pipe) acknowledge(have int64) bool {
 }
 
 func (p *pipe) release(have int64) bool {
-	if have > p.sent() {
+	if have > p.down.end {
 		return false
 	}
-	if n := int(have - p.base); n > 0 {
-		p.down = rest(p.down, n)
-		p.base = have
+	if n := p.down.release(have); n > 0 {
 		p.pipes.buffered.Add(int64(-n))
 		p.room.ring()
 	}
@@ -125,7 +123,7 @@ func (p *pipe) release(have int64) bool {
 func (p *pipe) attach(have int64) (turn uint64, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if have < p.base || !p.release(have) {
+	if have < p.down.base || !p.release(have) {
 		return 0, false
 	}
 	p.takeOver()
@@ -173,25 +171,18 @@ type step struct {
 func (p *pipe) next(turn uint64, from int64, most int) step {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	from = max(from, p.base)
-	waiting := p.waiting(from, most)
+	from = max(from, p.down.base)
 	switch {
 	case turn != p.turn && p.dropped:
 		return step{pos: from, end: true, reason: Lost}
 	case turn != p.turn:
 		return step{pos: from, end: true, reason: Moved}
-	case len(waiting) > 0:
-		return step{pos: from, chunk: append([]byte(nil), waiting...)}
+	case from < p.down.end:
+		return step{pos: from, chunk: p.down.appendTo(nil, from, most)}
 	case p.over:
 		return step{pos: from, end: true, reason: p.reason}
 	}
 	return step{pos: from, changed: p.more.wait()}
-}
-
-// waiting is what comes after from, at most so many bytes; p.mu is held.
-func (p *pipe) waiting(from int64, most int) []byte {
-	all := p.down[min(from-p.base, int64(len(p.down))):]
-	return all[:min(most, len(all))]
 }
 
 // admit makes l one of the lines; false means that there are too many.
@@ -217,7 +208,7 @@ func (p *pipe) give(l *line, have int64) bool {
 		return true
 	}
 	p.takeOver()
-	l.from = max(have, p.base)
+	l.from = max(have, p.down.base)
 	p.line = l
 	return true
 }
