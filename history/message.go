@@ -20,6 +20,7 @@ type Record struct {
 	Received time.Time
 	About    string   // the entity whose readings these are
 	Readings []string // from Latest: those of which this is the newest; from Recent: nil
+	ByHand   bool     // from Recent: a person sent it, not a device
 }
 
 // Append records messages, all or none; they are safe when it returns (see [Config]). A message whose ID was recorded before
@@ -128,16 +129,17 @@ func (s *Store) recent(ctx context.Context, wanted func(string) bool, limit int,
 	for _, id := range ids {
 		var r Record
 		var at int64
+		var source string
 		// Not a condition of recentIDs: looking for short ones could walk through everything that is kept.
-		err := tx.QueryRowContext(ctx, `SELECT topic, payload, received, about FROM messages WHERE id = ? AND length(payload) <= ?`, id, size).
-			Scan(&r.Topic, &r.Payload, &at, &r.About)
+		err := tx.QueryRowContext(ctx, `SELECT topic, payload, received, about, source FROM messages WHERE id = ? AND length(payload) <= ?`, id, size).
+			Scan(&r.Topic, &r.Payload, &at, &r.About, &source)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read recent messages: %w", err)
 		}
-		r.Received = fromStamp(at)
+		r.Received, r.ByHand = fromStamp(at), byHand(source, r.Payload)
 		found = append(found, r)
 	}
 	return found, nil

@@ -241,3 +241,15 @@ func BenchmarkAppend(b *testing.B) {
 		})
 	}
 }
+
+func TestRecentTellsWhatAPersonSent(t *testing.T) {
+	s := openStore(t, t.TempDir(), Config{})
+	hand, operator := publish("2", shed, `{"t":2}`), publish("3", shed, `{"t":3}`)
+	hand.Payload = []byte(`{"data":{"t":2},"context":{"by":"page"}}`)
+	operator.Source = "acme:local:operator"
+	mustAppend(t, s, publish("1", shed, `{"t":1}`), hand, operator)
+	found, err := s.Recent(t.Context(), nil, 10)
+	if err != nil || len(found) != 3 || !found[0].ByHand || !found[1].ByHand || found[2].ByHand {
+		t.Errorf("%+v %v", found, err)
+	}
+}

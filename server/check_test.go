@@ -81,6 +81,20 @@ func TestAnybodyMayCheckAndStrangersLearnNothingOfDevices(t *testing.T) {
 	}
 }
 
+func TestADeviceThatIsQuietIsTold(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	s := newSite(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	key := s.key(t, "shed")
+	for i := range 6 {
+		record(t, s, key, `{"data":{"temperature":20.1}}`, now.Add(-time.Duration(25-i)*time.Minute))
+	}
+	record(t, s, key, `{"data":{"temperature":19},"context":{"by":"page"}}`, now) // a person, not the device
+	b := signedIn(t, s, key.Key)
+	if d := askSeen(t, s, b).Devices; d == nil || d.State != "silent" || !d.List[0].Quiet || d.List[0].Age != "Quiet, last heard 20 min ago" {
+		t.Errorf("told %+v", d)
+	}
+}
+
 func TestAWithdrawnKeyIsAStrangerToTheCheck(t *testing.T) {
 	s := newSite(t, nil)
 	key := s.key(t, "shed")

@@ -19,13 +19,16 @@ func (s *Server) heard(ctx context.Context, g access.Grant) (*templates.DevicesH
 	if err != nil {
 		return nil, err
 	}
-	times := map[string][]time.Time{}
-	for _, r := range recent {
-		times[r.About] = append(times[r.About], r.Received)
+	// What a person sent says nothing of the device, and may stand where its last value stood.
+	last, times := map[string]time.Time{}, map[string][]time.Time{}
+	for _, r := range slices.Backward(recent) { // they come newest first
+		if r.About != "" && !r.ByHand {
+			times[r.About] = append(times[r.About], r.Received)
+			last[r.About] = r.Received
+		}
 	}
-	last := map[string]time.Time{}
-	for _, v := range values {
-		if !v.ByHand && v.At.After(last[v.About]) { // what a person sent says nothing of the device
+	for _, v := range values { // for the others: of when their values say they are
+		if len(times[v.About]) == 0 && !v.ByHand && v.At.After(last[v.About]) {
 			last[v.About] = v.At
 		}
 	}
@@ -46,9 +49,8 @@ const (
 // longSilence is quiet for a device of which too little is known: those that talk much push it out of what is looked at.
 const longSilence = 24 * time.Hour
 
-// quiet says whether an age is more than usual for whoever was heard at these times.
+// quiet says whether an age is more than usual for whoever was heard at these times, the first first.
 func quiet(age time.Duration, times []time.Time) bool {
-	slices.SortFunc(times, time.Time.Compare)
 	gaps := make([]time.Duration, 0, len(times))
 	for i := 1; i < len(times); i++ {
 		gaps = append(gaps, times[i].Sub(times[i-1]))

@@ -188,6 +188,13 @@ func withoutScripts(p CheckPage) string {
 	return words + ", and its broker takes no messages now."
 }
 
+func backWords(p CheckPage) string {
+	if p.Devices == nil {
+		return "Back to the first page"
+	}
+	return "Back to the values"
+}
+
 func hopState(h Hop) string {
 	if h.Works {
 		return "works"

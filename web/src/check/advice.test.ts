@@ -28,6 +28,7 @@ function found(change: Partial<Found>): Found {
     broker: { works: true, ms: 3 },
     seen: null,
     answer: null,
+    devices: "",
   };
   return { ...base, ...change };
 }
@@ -42,6 +43,19 @@ const table: [string, Partial<Found>, Partial<Advice>][] = [
   ["no WebSocket, but streams", ways("blocked", "works", "works"), { mood: "fine", words: told.secondWay }],
   ["the first way is turned off", ways("off", "works", "works"), { mood: "fine", words: told.fine }],
   ["only a WebSocket", ways("works", "blocked", "blocked"), { words: told.fine }],
+  ["a quiet device", { devices: "quiet" }, { mood: "fine", words: told.someQuiet }],
+  [
+    "quiet devices, by a second way",
+    { ...ways("blocked", "works", "works"), devices: "silent" },
+    { words: told.allQuiet },
+  ],
+  [
+    "quiet devices behind a slow network",
+    { ...ways("blocked", "held", "works"), devices: "silent" },
+    { words: told.bundles },
+  ],
+  ["devices as usual", { devices: "works" }, { words: told.fine }],
+  ["no devices yet", { devices: "none" }, { words: told.fine }],
   ["only polling", ways("blocked", "blocked", "works"), { mood: "slow", words: told.onlyPolling }],
   ["streams in bundles", ways("blocked", "held", "works"), { mood: "slow", words: told.bundles }],
   ["streams in bundles beside a WebSocket", ways("works", "held", "works"), { mood: "fine", words: told.fine }],
@@ -89,7 +103,7 @@ const table: [string, Partial<Found>, Partial<Advice>][] = [
   ["a server that starts anew", ways(ended(4012), "untested", "untested"), { words: told.restarting }],
   [
     "without https",
-    { site: { ...site, scheme: "http", port: "80" } },
+    { site: { ...site, scheme: "http", port: "80" }, hello: { kind: "unasked" } },
     { mood: "trouble", words: told.notSecure, act: "secure" },
   ],
   [

@@ -48,6 +48,7 @@ function ofHello({ hello }: Found): Advice {
       return trouble(told.stale);
     case "nobody":
       return trouble(hello.offline ? told.noInternet : told.notAnswering);
+    case "unasked": // dealt with before, as is the next one
     case "ours":
       return { mood: "fine", words: told.fine };
   }
@@ -69,9 +70,11 @@ function ofWays(found: Found, ahead: number): Advice {
   return ofWorking(working, found);
 }
 
-function ofWorking(working: Tried, { ways: { socket, stream, poll } }: Found): Advice {
+function ofWorking(working: Tried, { devices, ways: { socket, stream, poll } }: Found): Advice {
   if (working === poll && stream.outcome === "held") return { mood: "slow", words: told.bundles };
   if (working === poll && stream.outcome === "blocked") return { mood: "slow", words: told.onlyPolling };
   if (working.took > slowTrip) return { mood: "slow", words: told.slow(duration(working.took)) };
+  if (devices === "silent") return { mood: "fine", words: told.allQuiet };
+  if (devices === "quiet") return { mood: "fine", words: told.someQuiet };
   return { mood: "fine", words: working === stream && socket.outcome === "blocked" ? told.secondWay : told.fine };
 }

@@ -27,6 +27,8 @@ export type Hello =
       /** How far this device's clock is ahead of the server's, in milliseconds. */
       readonly ahead: number;
     }
+  /** Nobody was asked: our server does not answer pages of this address. */
+  | { readonly kind: "unasked" }
   /** Our server, which takes this for another site's page. */
   | { readonly kind: "refused" }
   | { readonly kind: "busy" }
@@ -77,6 +79,8 @@ export interface Found {
   readonly broker: Broker | null;
   readonly seen: Seen | null;
   readonly answer: Answer | null;
+  /** How the devices are of whoever is signed in, in a word of the server's: "works", "quiet", "silent", "none". */
+  readonly devices: string;
 }
 
 export const untested: Tried = { outcome: "untested", took: 0, steps: [], code: 0 };

@@ -61,7 +61,6 @@ export function showAdvice(advice: Advice | string, found?: Found): void {
   const { words, mood, act } =
     typeof advice === "string" ? { words: advice, mood: "checking", act: undefined } : advice;
   const sentence = find(document, "[data-advice]");
-  sentence.hidden = false;
   sentence.dataset.mood = mood;
   put(sentence, words);
   const link = find<HTMLAnchorElement>(document, "[data-act]");

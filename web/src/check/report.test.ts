@@ -27,6 +27,7 @@ const found: Found = {
   },
   broker: { works: true, ms: 3.21 },
   seen: { protocol: "HTTP/1.1", added: ["Via", "X-Forwarded-For"], missing: ["X-Mode"] },
+  devices: "silent",
   answer: { protocol: "h2", added: ["x-cache"], missing: ["x-accel-buffering"] },
 };
 
@@ -54,6 +55,10 @@ test("the report says what was tried, where it ended and what to allow", () => {
   ]) {
     assert.ok(text.includes(want), `the report lacks "${want}":\n${text}`);
   }
+});
+
+test("the report says nothing of devices", () => {
+  assert.doesNotMatch(report(found).replace("this device's clock", ""), /device/i);
 });
 
 test("the report of a page opened at the wrong address names the right one", () => {

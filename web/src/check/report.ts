@@ -27,7 +27,7 @@ export function report(found: Found): string {
     `Time     ${when(found)}`,
     `Site     ${site.scheme}, host ${site.host}, port ${site.port}`,
     `Browser  ${found.browser}`,
-    `Result   ${advise(found).words}`,
+    `Result   ${advise({ ...found, devices: "" }).words}`,
     "",
     "WHAT WAS TRIED",
     ...block("Plain request (POST /check/live/hello)", helloWords(hello), []),
@@ -60,6 +60,8 @@ function helloWords(hello: Hello): string {
   switch (hello.kind) {
     case "ours":
       return `answered by the server after ${Math.round(hello.rtt)} ms; this device's clock is ${(Math.abs(hello.ahead) / 1000).toFixed(1)} s ${hello.ahead < 0 ? "behind" : "ahead"}`;
+    case "unasked":
+      return "not sent: the server does not answer pages of this address";
     case "refused":
       return "the server takes the address of this page for another site's. Whoever runs it: set --public-url to this address, or have the proxy keep the Host header";
     case "busy":

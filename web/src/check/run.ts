@@ -50,16 +50,24 @@ export interface Watcher {
 /** run tries everything and tells the watcher as soon as something is known. */
 export async function run(page: Page, watcher: Watcher): Promise<Found> {
   const site = { scheme: location.protocol.slice(0, -1), host: location.hostname, port: portOf(location) };
-  const before = { ...around(), site, secureHost: page.secureHost, broker: null, seen: null, answer: null };
+  const before = {
+    ...around(),
+    site,
+    secureHost: page.secureHost,
+    broker: null,
+    seen: null,
+    answer: null,
+    devices: "",
+  };
   const none = { direct: noDirect, socket: untested, stream: untested, poll: untested };
   if (elsewhere(before)) {
     // Our server refuses pages of that address, so there is nothing to be tried.
-    return { ...before, at: Date.now(), hello: { kind: "refused" }, ways: none };
+    return { ...before, at: Date.now(), hello: { kind: "unasked" }, ways: none };
   }
   const { hello, answer } = await greet();
   if (hello.kind !== "ours") return { ...before, at: Date.now(), hello, answer, ways: none };
   const patience: Patience = { answer: Math.max(5000, 3 * hello.rtt), message: Math.max(2000, 4 * hello.rtt) };
-  const [socket, { stream, poll }, broker, seen] = await Promise.all([
+  const [socket, { stream, poll }, broker, told] = await Promise.all([
     tell(page.plan.includes("socket") ? trySocket(origin() + live, patience) : Promise.resolve(off), (t) =>
       watcher.way("socket", t),
     ),
@@ -68,9 +76,18 @@ export async function run(page: Page, watcher: Watcher): Promise<Found> {
       watcher.way("poll", t.poll);
     }),
     tell(askBroker(patience), (b) => watcher.broker(b)),
-    askSeen(patience, watcher),
+    tell(askSeen(patience), (t) => watcher.devices(t ? (t.devices ?? null) : undefined)),
   ]);
-  return { ...before, at: Date.now(), hello, answer, ways: { direct: noDirect, socket, stream, poll }, broker, seen };
+  return {
+    ...before,
+    at: Date.now(),
+    hello,
+    answer,
+    ways: { direct: noDirect, socket, stream, poll },
+    broker,
+    seen: told && { protocol: String(told.protocol), added: told.added ?? [], missing: told.missing ?? [] },
+    devices: told?.devices?.state ?? "",
+  };
 }
 
 /** tell hands a result on as soon as it is there. */
@@ -107,11 +124,9 @@ async function askBroker(patience: Patience): Promise<Broker | null> {
 }
 
 /** askSeen sends the headers that the ways need, so that the server can say which of them do not come. */
-async function askSeen(patience: Patience, watcher: Watcher): Promise<Seen | null> {
+async function askSeen(patience: Patience): Promise<(Seen & { devices?: Devices }) | null> {
   const headers = { "X-Trellis-Session": "none", "X-Pos": "0", "X-Ack": "0", "X-Mode": "none", "X-Nonce": "none" };
-  const told = await asked<Seen & { devices?: Devices }>("/check/seen", headers, patience);
-  watcher.devices(told ? (told.devices ?? null) : undefined);
-  return told ? { protocol: String(told.protocol), added: told.added ?? [], missing: told.missing ?? [] } : null;
+  return asked("/check/seen", headers, patience);
 }
 
 async function asked<T>(path: string, headers: Record<string, string>, patience: Patience): Promise<T | null> {
