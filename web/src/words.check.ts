@@ -26,7 +26,8 @@ export const told = {
   fine: "Everything works here. Nothing to do.",
   secondWay: "Everything works here, by a second way. Nothing to do.",
   allQuiet: "Your connection is fine. Your devices are quiet: look at their power and their network.",
-  someQuiet: "Your connection is fine. Not all of your devices are heard: look at the power and the network of those that are quiet.",
+  someQuiet:
+    "Your connection is fine. Not all of your devices are heard: look at the power and the network of those that are quiet.",
   onlyPolling:
     "It works here, a little slower: this network lets only short questions and answers through. If that is too slow, give the report to whoever looks after the network.",
   bundles:
