@@ -71,6 +71,11 @@ test("the report of a page opened at the wrong address names the right one", () 
   assert.ok(text.includes("- Host trellis.example.com, port 8443 (TCP), https and wss"));
 });
 
+test("a proxy that cannot upgrade is told", () => {
+  const seen = { protocol: "HTTP/1.0", added: [], missing: [] };
+  assert.match(report({ ...found, seen }), /spoke HTTP\/1\.0 with the server, which knows no upgrade to WebSocket/);
+});
+
 test("time zones west and by half hours", () => {
   assert.match(report({ ...found, zone: { name: "", minutes: -210 } }), /Time {5}2026-05-01 08:32:11 -03:30\n/);
 });
@@ -82,7 +87,7 @@ test("every way a plain request can end is said", () => {
   assert.match(said({ kind: "gateway", status: 502 }), /answered 502 by a proxy/);
   assert.doesNotMatch(said({ kind: "stranger", status: 200, type: "text/html" }), /taken off or changed/);
   assert.match(said({ kind: "stale" }), /caches answers to POST/);
-  assert.match(said({ kind: "refused" }), /--public-url/);
+  assert.match(said({ kind: "refused" }), /start it with --public-url=https:\/\/trellis\.example\.com, or/);
   assert.match(said({ kind: "nobody", offline: true }), /offline/);
   assert.match(said({ kind: "nobody", offline: false }), /not answered/);
   assert.match(said({ kind: "busy" }), /429/);

@@ -30,7 +30,7 @@ export function report(found: Found): string {
     `Result   ${advise({ ...found, devices: "" }).words}`,
     "",
     "WHAT WAS TRIED",
-    ...block("Plain request (POST /check/live/hello)", helloWords(hello), []),
+    ...block("Plain request (POST /check/live/hello)", helloWords(hello, site), []),
     ...(["direct", "socket", "stream", "poll"] as const).flatMap((way) =>
       block(titles[way], outcomeOf(ways[way]), ways[way].steps),
     ),
@@ -56,14 +56,14 @@ function outcomeOf({ outcome, took, code }: Tried): string {
     : outcomes[outcome];
 }
 
-function helloWords(hello: Hello): string {
+function helloWords(hello: Hello, site: Found["site"]): string {
   switch (hello.kind) {
     case "ours":
       return `answered by the server after ${Math.round(hello.rtt)} ms; this device's clock is ${(Math.abs(hello.ahead) / 1000).toFixed(1)} s ${hello.ahead < 0 ? "behind" : "ahead"}`;
     case "unasked":
       return "not sent: the server does not answer pages of this address";
     case "refused":
-      return "the server takes the address of this page for another site's. Whoever runs it: set --public-url to this address, or have the proxy keep the Host header";
+      return `the server takes the address of this page for another site's. Whoever runs it: start it with --public-url=${site.scheme}://${at(site)}, or have the proxy keep the Host header`;
     case "busy":
       return "the server has too many checks of this network (429)";
     case "gateway":
@@ -98,7 +98,8 @@ function onTheWay({ hello, seen, answer, site }: Found): string[] {
     lines.push(`- Headers of answers that were taken off or changed: ${names(answer.missing)}`);
   }
   if (seen) {
-    lines.push(`- The last on the way spoke ${seen.protocol} with the server`);
+    const old = seen.protocol === "HTTP/1.0" ? ", which knows no upgrade to WebSocket: that needs HTTP/1.1" : "";
+    lines.push(`- The last on the way spoke ${seen.protocol} with the server${old}`);
     lines.push(`- Headers of requests that were put in: ${names(seen.added)}`);
     lines.push(`- Headers of requests that were taken off: ${names(seen.missing)}`);
   }
@@ -115,6 +116,11 @@ function toAllow({ site, secureHost }: Found): string[] {
     "- Responses of type text/event-stream must not be buffered, changed or cached; one may last five minutes",
     "- This check does the same below /check/live",
   ];
+}
+
+/** at is host and port as an address has them. */
+function at({ scheme, host, port }: Found["site"]): string {
+  return port === (scheme === "https" ? "443" : "80") ? host : `${host}:${port}`;
 }
 
 /** when is the time with its zone: "2026-05-01 14:02:11 +02:00 (Europe/Berlin)". */
