@@ -92,17 +92,22 @@ func readSigner(file string) (jose.JSONWebKey, error) {
 	return jwk, nil
 }
 
-// makeSigner puts a new key in file unless there is one by then: a file is linked whole or not at all, and only the first link succeeds.
+// makeSigner puts a new key in file unless there is one by then.
 func makeSigner(file string) error {
 	text, err := newSignerText()
 	if err != nil {
 		return err
 	}
+	return placeOnce(file, text)
+}
+
+// placeOnce writes a file unless there is one by then: it is linked whole or not at all, and only the first link succeeds.
+func placeOnce(file string, text []byte) error {
 	dir := filepath.Dir(file)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	draft, err := os.CreateTemp(dir, ".signing-key-*") // made with 0600
+	draft, err := os.CreateTemp(dir, "."+filepath.Base(file)+"-*") // made with 0600
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ type reader struct {
 	when    time.Time
 	entity  string
 	dest    string
+	source  string // what the envelope says of its sender: believed only of what another service delivers
 	hops    int
 	context map[string]any
 	notes   []string
@@ -54,6 +55,7 @@ func read(payload []byte) reader {
 	}
 	r.text(fields, "entity", &r.entity)
 	r.text(fields, "dest", &r.dest)
+	r.readSource(fields["source"])
 	r.time(fields["timestamp"])
 	r.addTags(fields["tags"], "tags")
 	r.readContext(fields["context"])
@@ -101,6 +103,14 @@ func (r *reader) text(fields map[string]json.RawMessage, name string, into *stri
 		r.note("%s is longer than %d bytes and was left out", name, maxNameText)
 	case s != "":
 		*into = s
+	}
+}
+
+// readSource takes no note of a source that is none: a device need not send one.
+func (r *reader) readSource(raw json.RawMessage) {
+	var s string
+	if json.Unmarshal(raw, &s) == nil && len(s) <= maxNameText && utf8.ValidString(s) {
+		r.source = s
 	}
 }
 

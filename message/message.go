@@ -16,6 +16,10 @@ type Origin struct {
 	Entity   string    // entity of the sender
 	ID       string    // names the publish; the same again when it is delivered again. Empty for QoS 0
 	Received time.Time // when it reached this server
+
+	// Hearer is the entity at whose door the message was heard, when that is all that is known of its way: another service's broker
+	// has brought it. Source and Entity are then what the envelope itself says of its sender.
+	Hearer Hearer
 }
 
 // Message is one normalised message.
@@ -30,3 +34,8 @@ type Message struct {
 	About     string    // the entity whose readings these are; empty when the message is addressed to somebody
 	Payload   []byte    // the envelope as it is delivered and recorded, JSON
 }
+
+// Hearer is an entity by both its names; the zero value is nobody.
+type Hearer struct{ Entity, Path string }
+
+func (h Hearer) is(name string) bool { return name != "" && (name == h.Entity || name == h.Path) }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -68,6 +69,9 @@ func split(payload []byte) [][]byte {
 // one normalises a single message.
 func one(payload []byte, from Origin, known func(string) bool) Message {
 	r := read(payload)
+	if from.Hearer != (Hearer{}) {
+		from.Source, from.Entity = r.source, entityOf(r.source)
+	}
 	m := Message{Origin: from, Type: r.kind, Data: r.data, Tags: r.tags, Timestamp: r.when, Hops: r.hops + 1}
 	if m.Timestamp.IsZero() {
 		m.Timestamp = from.Received
@@ -97,6 +101,8 @@ func one(payload []byte, from Origin, known func(string) bool) Message {
 // message to them, not a measurement of them: a command must never look like a value that was measured.
 func about(r reader, from Origin, known func(string) bool) string {
 	switch {
+	case from.Hearer != (Hearer{}):
+		return aboutHeard(r, from)
 	case r.dest != "":
 		return ""
 	case r.entity == "" || r.entity == from.Entity || r.entity == from.Source:
@@ -106,6 +112,32 @@ func about(r reader, from Origin, known func(string) bool) string {
 	default:
 		return r.entity
 	}
+}
+
+// aboutHeard is about for a message that another service has delivered: that it is addressed to its hearer is why it came, and says
+// nothing. What somebody else tells the hearer are that one's readings; what a person sent, or the hearer itself, are nobody's.
+func aboutHeard(r reader, from Origin) string {
+	by, _ := r.context["by"].(json.RawMessage)
+	switch {
+	case from.Entity == "" || from.Hearer.is(from.Entity) || from.Hearer.is(from.Source):
+		return ""
+	case string(by) == `"page"` || from.Entity == operator:
+		return ""
+	case r.entity != "" && !from.Hearer.is(r.entity) && r.entity != from.Source:
+		return r.entity // a probe behind a gateway
+	}
+	return from.Entity
+}
+
+// operator is who has no entity of his own.
+const operator = "operator"
+
+// entityOf is the last part of a sender's path, which may hold colons itself.
+func entityOf(source string) string {
+	if parts := strings.SplitN(source, ":", 3); len(parts) == 3 {
+		return parts[2]
+	}
+	return source
 }
 
 // stamp writes a time as the documented envelope has it.
