@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -24,6 +25,8 @@ type UplinksConfig struct {
 	Ended     func(keyID string)                              // the key is good no more
 	Agreed    func(access.Subject) bool                       // whether the person has agreed to a login as the entity itself
 
+	Linked func(keyID string, linked bool) // is told when a key's session begins and when nobody needs it any more; nil: nobody is
+
 	TLS     *tls.Config  // nil means this machine's authorities
 	Program string       // what makes our client id another than the device's; empty means something random
 	Log     *slog.Logger // nil discards
@@ -32,7 +35,7 @@ type UplinksConfig struct {
 	ConnectIn  time.Duration // time for a connection, and for each answer on the way to it; 0 means 8 s
 	WriteIn    time.Duration // time that one write may take; 0 means 5 s
 	PingEvery  time.Duration // silence after which we ask whether the broker is there; 0 means 10 s
-	Silence    time.Duration // silence after which it is not; 0 means 22 s
+	Silence    time.Duration // silence after which it is not; 0 means 20 s
 	RetryFirst time.Duration // longest wait after the first failure, twice that after the next; 0 means 500 ms
 	RetryMost  time.Duration // longest wait of all; 0 means 30 s
 	Soon       time.Duration // a connection that was lost before that was taken from us; 0 means 15 s
@@ -51,6 +54,9 @@ func (c UplinksConfig) withDefaults() UplinksConfig {
 	if c.TLS == nil {
 		c.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
+	if c.Linked == nil {
+		c.Linked = func(string, bool) {}
+	}
 	if c.Program == "" {
 		c.Program = rand.Text()[:12]
 	}
@@ -59,7 +65,7 @@ func (c UplinksConfig) withDefaults() UplinksConfig {
 		value time.Duration
 	}{
 		{&c.Linger, time.Minute}, {&c.ConnectIn, 8 * time.Second}, {&c.WriteIn, 5 * time.Second}, {&c.PingEvery, 10 * time.Second},
-		{&c.Silence, 22 * time.Second}, {&c.RetryFirst, 500 * time.Millisecond}, {&c.RetryMost, 30 * time.Second}, {&c.Soon, 15 * time.Second},
+		{&c.Silence, 20 * time.Second}, {&c.RetryFirst, 500 * time.Millisecond}, {&c.RetryMost, 30 * time.Second}, {&c.Soon, 15 * time.Second},
 		{&c.FightPause, time.Minute}, {&c.EchoIn, 2 * time.Second}, {&c.Blink, 2 * time.Second},
 	} {
 		if *d.field == 0 {
@@ -270,6 +276,23 @@ func (u *Uplinks) linkOf(topic string) *uplink {
 		return l
 	}
 	return nil
+}
+
+// Reach says how long a connection to the broker takes, below MQTT, on the first of the ways that leads there.
+func (u *Uplinks) Reach(ctx context.Context) (took time.Duration, err error) {
+	for _, address := range u.Addresses {
+		host, port := address.Hostname(), address.Port()
+		if port == "" {
+			port = map[string]string{"wss": "443", "ws": "80"}[address.Scheme]
+		}
+		began := time.Now()
+		conn, failed := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(host, port))
+		if failed == nil {
+			return time.Since(began), conn.Close()
+		}
+		err = errors.Join(err, failed)
+	}
+	return 0, fmt.Errorf("reach the upstream broker: %w", err)
 }
 
 // UplinksStats counts links, and what they had no room for.

@@ -45,6 +45,7 @@ func (l *uplink) run(ctx context.Context) {
 	if l.before != nil {
 		<-l.before // it uses the same client id
 	}
+	l.up.Linked(l.keyID, true)
 	var consumer sync.WaitGroup
 	consumer.Go(func() { l.consume(ctx) })
 	for failures := 0; ctx.Err() == nil; {
@@ -318,6 +319,9 @@ func (l *uplink) farewell(ctx context.Context) {
 	l.up.mu.Lock()
 	retired := l.retired
 	l.up.mu.Unlock()
+	if retired {
+		l.up.Linked(l.keyID, false)
+	}
 	if !retired || l.up.Agreed(l.subject) {
 		return
 	}

@@ -39,6 +39,7 @@ func (s *Server) home(c echo.Context) error {
 		Ways:     s.plan(),
 		Holder:   holder,
 		Operator: g.KeyID == "",
+		Front:    s.Front != nil,
 		Settings: templates.Settings{Subscribe: g.Subscribe, Publish: g.Publish[0], Entity: g.Subject.Entity, Now: s.Now()},
 		Groups:   templates.Groups(cards, s.Now()),
 	}))

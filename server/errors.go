@@ -18,6 +18,7 @@ import (
 var (
 	errForeignOrigin = errors.New("the request comes from another site's page")
 	errSignedOut     = errors.New("nobody is signed in")
+	errElsewhere     = errors.New("this server has no broker of its own")
 	errCode          = errors.New("one-time code is unknown, used or too old")
 )
 
@@ -43,15 +44,25 @@ func problemOf(err error) problem {
 	case errors.Is(err, access.ErrKeyMissing):
 		return problem{401, "Unauthorized", "An access key is needed: send it as 'Authorization: Bearer' and the key.", "key_missing"}
 	case errors.Is(err, access.ErrKeyRevoked):
-		return problem{403, "Forbidden", "This access key was withdrawn. Ask whoever runs this server for a new one.", "key_revoked"}
+		return problem{403, "Forbidden", "This access key was withdrawn. Ask whoever gave it to you for a new one.", "key_revoked"}
 	case errors.Is(err, access.ErrKeyExpired):
-		return problem{401, "Unauthorized", "This access key has ended. Ask whoever runs this server for a new one.", "key_expired"}
+		return problem{401, "Unauthorized", "This access key has ended. Ask whoever gave it to you for a new one.", "key_expired"}
 	case errors.Is(err, access.ErrKeyUnknown):
 		return problem{401, "Unauthorized", "This access key was not accepted. Check that you copied all of it.", "key_unknown"}
 	case errors.Is(err, errSignedOut):
 		return problem{401, "Unauthorized", "You are not signed in here. Paste your access key again.", "signed_out"}
 	case errors.Is(err, errCode):
 		return problem{410, "Gone", "This link was used before, or is too old. Print a new one with: trellis link", "code_spent"}
+	case errors.Is(err, access.ErrServiceAway):
+		return problem{502, "Bad Gateway", "The service that this key belongs to is not answering. Your key and your internet may be fine; try again in a moment.", "service_away"}
+	case errors.Is(err, access.ErrServiceCertificate):
+		return problem{502, "Bad Gateway", "The service that this key belongs to does not prove who it is: its certificate is not accepted here. Whoever runs this server can say why.", "service_certificate"}
+	case errors.Is(err, access.ErrServiceLimited):
+		return problem{429, "Rate Limit Exceeded", "The service that this key belongs to was asked too often. Wait a moment, then try again.", "service_limited"}
+	case errors.Is(err, access.ErrClaims):
+		return problem{502, "Bad Gateway", "The service that this key belongs to gave an answer that we do not understand. Whoever runs this server can check its address.", "service_answer"}
+	case errors.Is(err, errElsewhere):
+		return problem{421, "Misdirected Request", "Devices and programs do not connect here. This server shows pages for keys of another service: connect to that service itself.", "elsewhere"}
 	case errors.Is(err, errForeignOrigin):
 		return problem{403, "Forbidden", "This was sent by a page of another site, so nothing was done.", "foreign_origin"}
 	case errors.As(err, &limited):
@@ -78,9 +89,8 @@ func (s *Server) answerError(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
-	var limited tooMany
-	if errors.As(err, &limited) {
-		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(max(1, int(limited.after.Round(time.Second)/time.Second))))
+	if after, limited := again(err); limited {
+		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(max(1, int(after.Round(time.Second)/time.Second))))
 	}
 	if p.status == http.StatusUnauthorized && strings.HasPrefix(c.Path(), "/api/") {
 		c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Bearer realm="trellis"`)
@@ -95,6 +105,19 @@ func (s *Server) answerError(err error, c echo.Context) {
 	if err != nil {
 		s.Log.Debug("answer was not taken", "route", c.Path(), "err", err)
 	}
+}
+
+// again says when somebody may ask again who asked too often: us, or the service behind us.
+func again(err error) (after time.Duration, limited bool) {
+	var ours tooMany
+	var theirs access.LimitedError
+	switch {
+	case errors.As(err, &ours):
+		return ours.after, true
+	case errors.As(err, &theirs):
+		return max(theirs.After, 5*time.Second), true
+	}
+	return 0, false
 }
 
 // wantsJSON is true for programs: the documented interface, and scripts that say so.

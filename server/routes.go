@@ -20,10 +20,11 @@ func (s *Server) routes(e *echo.Echo) {
 	pages.GET("/enter", s.enter)
 	pages.POST("/enter", s.takeCode)
 	pages.GET("/check", s.check)
+	pages.POST("/agree", s.agree)
 
 	// MQTT over WebSocket: our own pages, and everybody else's devices and programs.
 	e.GET("/live", s.live)
-	e.GET("/ws", s.devices)
+	e.GET("/ws", s.ours(s.devices))
 
 	// The same for our pages where no WebSocket gets through: one pipe over plain requests.
 	e.POST("/live/hello", s.liveHello)
@@ -43,7 +44,7 @@ func (s *Server) routes(e *echo.Echo) {
 
 	// Programs, from any origin: only a key counts there, never a cookie.
 	programs := e.Group("", anyOrigin)
-	programs.GET("/api/claims", s.claims)
+	programs.GET("/api/claims", s.ours(s.claims))
 	programs.OPTIONS("/api/claims", noContent)
 	programs.GET("/api/openapi.json", s.openAPI)
 	programs.OPTIONS("/api/openapi.json", noContent)

@@ -45,7 +45,7 @@ type Pages interface {
 	EndSignIn(id string)
 }
 
-// Config says what a Server stands on. All but the last six are required.
+// Config says what a Server stands on. All but Front and the last six are required.
 type Config struct {
 	Keys    Keys
 	Store   Store
@@ -54,6 +54,7 @@ type Config struct {
 	Healthy func() error                                                    // nil, or why messages are not taken now
 	Probe   func(context.Context) (time.Duration, error)                    // sends a message of ours through the broker and back
 	JWKS    []byte                                                          // public halves of the signing keys
+	Front   *Front                                                          // what is different in front of another service; nil where the broker is ours
 	Account string                                                          // whose messages an operator sees
 	Region  string
 

@@ -69,6 +69,7 @@ type DeviceHeard struct {
 // BoardPage is the live page of whoever holds a grant.
 type BoardPage struct {
 	Holder   string   // whose page it is: "greenhouse", "Operator"
+	Front    bool     // the keys are another service's, which may ask for the device's place
 	Operator bool     // the operator has no key of their own: the page says how to add one
 	Ways     []string // that this page may go to the server, best first: "socket", "stream", "poll"
 	Settings Settings

@@ -16,6 +16,10 @@ func (c *serveCommand) greet(ctx context.Context, out io.Writer, st *state, l li
 	if err != nil {
 		return err
 	}
+	if c.behind != nil {
+		_, err = fmt.Fprintf(out, "Open    %s\n        Paste an access key of %s there. To sign in as operator of this server: %s\nDevices connect to that service itself.\n", base, c.behind.service, link)
+		return err
+	}
 	devices := "ws" + base[len("http"):] + "/ws"
 	if l.mqtt != nil {
 		devices = "mqtt://" + hostOf(base) + ":" + port(l.mqtt.Addr()) + " and " + devices

@@ -40,6 +40,9 @@ func (c *keyAddCommand) Run(ctx context.Context, con console) error {
 	if err != nil {
 		return err
 	}
+	if err := refuseForeign(c.Data); err != nil {
+		return err
+	}
 	return withState(ctx, c.Data, true, func(st *state) error {
 		if other := st.keys.Addressees(sub.Account, sub.String()); len(other) > 0 {
 			_, _ = fmt.Fprintf(con.errs, "Note: %s has a key already. Who logs in with either as %s throws the other out; put # and a name of its own behind the client id, or use: trellis key renew\n", sub.Entity, sub)

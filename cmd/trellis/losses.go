@@ -15,7 +15,11 @@ type losses struct {
 }
 
 func (s *service) losses() losses {
-	b, h := s.broker.Stats(), s.hub.Stats()
+	h := s.hub.Stats()
+	if s.relay != nil {
+		return losses{QoS0Unrecorded: s.relay.links.Stats().Dropped, PagesBehind: h.Dropped, Panics: s.relay.panics.Load() + h.Panics}
+	}
+	b := s.broker.Stats()
 	return losses{QoS0Unrecorded: b.DroppedQoS0, Undeliverable: b.Undeliverable, PagesBehind: h.Dropped, Panics: b.Panics + h.Panics}
 }
 

@@ -22,6 +22,7 @@ import (
 type serveCommand struct {
 	folder
 	account
+	upstream
 	pageLimits
 	Listen       string         `help:"Address of the pages and of MQTT over WebSocket (/ws)." default:":8080"`
 	MQTT         string         `name:"mqtt" help:"Address of MQTT over TCP; empty turns it off." default:":1883"`
@@ -29,6 +30,7 @@ type serveCommand struct {
 	Sync         syncEvery      `help:"When a message counts as safe: 'always' writes to disk before it is acknowledged; a time such as 1s may lose that much in a power cut." default:"always"`
 	Demo         bool           `help:"Start a pretend greenhouse of four devices."`
 	TrustedProxy []netip.Prefix `name:"trusted-proxy" help:"Networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR"`
+	behind       *behind        // what upstream says, once it was read
 	LogLevel     string         `name:"log-level" help:"debug, info, warn or error." default:"info" enum:"debug,info,warn,error"`
 }
 
@@ -48,6 +50,9 @@ func (s *syncEvery) UnmarshalText(text []byte) error {
 	*s = syncEvery(d)
 	return nil
 }
+
+// defaultMQTT is what --mqtt is when nobody said anything.
+const defaultMQTT = ":1883"
 
 // stopWithin is how long a stop may take in all.
 const stopWithin = 9 * time.Second
@@ -83,10 +88,17 @@ func (c *serveCommand) Run(ctx context.Context, con console) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, state.close()) }()
+	if err := noteUpstream(c.Data, c.behind); err != nil {
+		return err
+	}
 	if !static.Built() {
 		log.Warn("this program was built without its pages' scripts; build it with make build")
 	}
-	s, err := c.start(ctx, state, public, log)
+	start := c.start
+	if c.behind != nil {
+		start = c.startFront
+	}
+	s, err := start(ctx, state, public, log)
 	if err != nil {
 		return err
 	}
@@ -95,13 +107,23 @@ func (c *serveCommand) Run(ctx context.Context, con console) (err error) {
 
 // check refuses an account or region that no key could carry, and a demo that could not be reached.
 func (c *serveCommand) check() error {
+	var err error
+	if c.behind, err = c.upstream.read(); err != nil {
+		return err
+	}
+	if c.behind != nil {
+		if c.Demo || (c.MQTT != "" && c.MQTT != defaultMQTT) {
+			return wrongUse("--demo and --mqtt need a broker inside, and with --upstream there is none")
+		}
+		c.MQTT = ""
+	}
 	if c.Demo && c.MQTT == "" {
 		return wrongUse("--demo needs --mqtt: its devices are ordinary MQTT clients")
 	}
 	if err := c.pageLimits.check(); err != nil {
 		return err
 	}
-	_, err := subject(c.account, "x")
+	_, err = subject(c.account, "x")
 	return err
 }
 
@@ -129,7 +151,7 @@ func (c *serveCommand) start(ctx context.Context, st *state, public *url.URL, lo
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}
 	hub := mqttproxy.NewHub(mqttproxy.Config{
-		Source: source{b}, Log: log, Good: st.stillGood, MaxSessions: c.MaxPages, MaxPerKey: c.MaxPagesPerKey,
+		Source: source{b}, Log: log, Good: stillGood(st.keys), MaxSessions: c.MaxPages, MaxPerKey: c.MaxPagesPerKey,
 	})
 	latest, err := st.store.Latest(ctx)
 	if err != nil {

@@ -17,7 +17,8 @@ import (
 // service is everything that runs, in the order of its start.
 type service struct {
 	state  *state
-	broker *broker.Broker
+	broker *broker.Broker // one of these two
+	relay  *relay
 	hub    *mqttproxy.Hub
 	web    *server.Server
 	demo   *pretend
@@ -45,20 +46,26 @@ func (s *service) serve(ctx context.Context, l listeners, ready func() error) er
 		stopBackground()
 		return err
 	})
-	running.Go(func() error {
-		select {
-		case err := <-s.broker.Broken():
-			return fmt.Errorf("the broker inside cannot go on, start again: %w", err)
-		case <-ended.Done():
-			return nil
-		}
-	})
+	running.Go(func() error { return s.watch(ended, background) })
 	running.Go(ready)
 	err := running.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
+}
+
+// watch looks after whatever stands behind the hub.
+func (s *service) watch(ended, background context.Context) error {
+	if s.relay != nil {
+		return s.relay.keys.Watch(background)
+	}
+	select {
+	case err := <-s.broker.Broken():
+		return fmt.Errorf("the broker inside cannot go on, start again: %w", err)
+	case <-ended.Done():
+		return nil
+	}
 }
 
 // stop lets nobody new in and ends pages, devices and broker. What is not over in time is cut.
@@ -70,7 +77,11 @@ func (s *service) stop(ctx context.Context, l listeners) error {
 	l.close()
 	// All at once, so that one that is slow to end takes no time from the others.
 	var parts errgroup.Group
-	for _, end := range []func(context.Context) error{s.hub.Close, s.broker.Close, s.web.Close} {
+	behind := func(ctx context.Context) error { return s.relay.Close(ctx) }
+	if s.broker != nil {
+		behind = s.broker.Close
+	}
+	for _, end := range []func(context.Context) error{s.hub.Close, behind, s.web.Close} {
 		parts.Go(func() error { return end(ctx) })
 	}
 	err := parts.Wait()

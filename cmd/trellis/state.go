@@ -10,6 +10,7 @@ import (
 	"trellis/history"
 	"trellis/message"
 	"trellis/mqttproxy"
+	"trellis/server"
 )
 
 // state is what is kept in the folder, opened: by the server, or by a command beside it.
@@ -35,12 +36,14 @@ func openState(ctx context.Context, dir string, sync time.Duration, log *slog.Lo
 }
 
 // stillGood says whether what a page was let in by still lets it in.
-func (st *state) stillGood(g access.Grant) bool {
-	if g.KeyID == "" {
-		return true
+func stillGood(keys server.Keys) func(access.Grant) bool {
+	return func(g access.Grant) bool {
+		if g.KeyID == "" {
+			return true
+		}
+		now, err := keys.Grant(g.KeyID)
+		return err == nil && now.Print == g.Print
 	}
-	now, err := st.keys.Grant(g.KeyID)
-	return err == nil && now.Print == g.Print
 }
 
 func (st *state) close() error { return st.store.Close() }

@@ -1,7 +1,7 @@
 /** The board's script: joins the hub to what the server rendered. */
 import { mark, mib, newest } from "./bounds";
 import { parse } from "./envelope";
-import { type Heard, randomId, type ToPage } from "./hub/protocol";
+import { type Heard, randomId, type ToPage, type Upstream } from "./hub/protocol";
 import { Link } from "./link";
 import { shown } from "./shown";
 import { initial, type State } from "./state";
@@ -35,7 +35,7 @@ let developer: Developer | null = null;
 let missed = 0; // messages the server had to drop
 let troubled = false; // people were told about the trouble that is over now
 let meanwhile: number | null = null; // values that came in right after it
-let upstreamDown = 0; // since when the server's own link is down
+let upstream: Upstream | null = null; // how the server's own link is, while it is down
 let early: Heard[] = []; // for the developer view, until it is loaded
 let refreshing = false;
 const presses = new Map<string, (message: ToPage) => void>();
@@ -57,7 +57,7 @@ function hear(message: ToPage): void {
       missed += message.count;
       break;
     case "upstream":
-      upstreamDown = message.up ? 0 : message.since;
+      upstream = message.up ? null : message;
       break;
     case "accepted":
     case "unsent":
@@ -100,8 +100,10 @@ function become(to: State): void {
 function refresh(): void {
   const at = Date.now();
   let what = shown(state, at, navigator.onLine, opened);
-  if (what.strip === "" && upstreamDown > 0)
-    what = { ...what, strip: say.upstreamDown(upstreamDown, at), known: false };
+  if (what.strip === "" && upstream)
+    what = { ...what, strip: upstream.words || say.upstreamDown(upstream.since, at), known: false };
+  const agree = document.querySelector<HTMLElement>("[data-agree]");
+  if (agree) agree.hidden = upstream?.why !== "consent" || what.strip !== upstream.words;
   if (what.strip !== "" && state.lastLive > 0 && !(state.slow && state.link === "live")) troubled = true;
   status.show(what, at);
   board.tick(what.known);

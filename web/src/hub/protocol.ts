@@ -32,12 +32,21 @@ export type ToHub =
 /** Why a press came back: no connection in time, no answer to what was written, or the server said no. */
 export type Unsent = "late" | "unsure" | "refused";
 
+/** How the server's own link to the broker is. The words say what a person can do; empty for nothing but to wait. */
+export interface Upstream {
+  readonly kind: "upstream";
+  readonly up: boolean;
+  readonly since: number;
+  readonly why: string;
+  readonly words: string;
+}
+
 export type ToPage =
   | { readonly kind: "snapshot"; readonly state: State; readonly heard: readonly Heard[] }
   | { readonly kind: "state"; readonly state: State }
   | { readonly kind: "heard"; readonly heard: Heard }
   | { readonly kind: "dropped"; readonly count: number }
-  | { readonly kind: "upstream"; readonly up: boolean; readonly since: number }
+  | Upstream
   | { readonly kind: "accepted"; readonly id: string; readonly at: number }
   | { readonly kind: "unsent"; readonly id: string; readonly why: Unsent; readonly words: string }
   | { readonly kind: "here" }

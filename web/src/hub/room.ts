@@ -72,6 +72,7 @@ export class Room {
     this.pages.set(page, post);
     if (this.mayConnect) hub.start();
     post({ kind: "snapshot", state: hub.state, heard: hub.memory.snapshot() });
+    if (hub.upstream) post(hub.upstream);
   }
 
   /**

@@ -7,7 +7,7 @@ import { baseOf, Doubles, type Line, owns } from "./line";
 import { Memory } from "./memory";
 import { Outbox } from "./outbox";
 import { pingRequest } from "./packet";
-import type { Heard, HubSettings, ToPage } from "./protocol";
+import type { Heard, HubSettings, ToPage, Upstream } from "./protocol";
 
 const noticeTopic = "$trellis/session";
 const silence = 40_000; // keepalive of 25 s and time for its answer
@@ -28,6 +28,8 @@ export interface Network {
 export class Supervisor {
   state: State = initial(Date.now());
   readonly memory = new Memory();
+  /** What the server last said of its own link; null while there is nothing to say. */
+  upstream: Upstream | null = null;
 
   private ladder: Ladder = ground;
   private lines: Line[] = [];
@@ -176,6 +178,8 @@ export class Supervisor {
     this.retry = undefined;
     this.tellWay();
     if (this.state.link !== "live") this.happen({ kind: "opened", at: Date.now() });
+    // A new session is told at once if that link is down, and nothing if it is up.
+    if (this.upstream && line !== took) this.tellUpstream({ ...this.upstream, up: true });
     this.outbox.up((p) => this.write(p));
   }
 
@@ -274,12 +278,20 @@ export class Supervisor {
     const n = JSON.parse(payload) as {
       dropped?: number;
       refused?: string | { id: number; sentence: string };
-      link?: { up: boolean; since?: string };
+      link?: { up: boolean; since?: string; why?: string; sentence?: string };
     };
     if (n.dropped) this.say({ kind: "dropped", count: n.dropped });
     if (typeof n.refused === "string") this.outbox.refused(0, n.refused);
     else if (n.refused) this.outbox.refused(line.base + n.refused.id, n.refused.sentence);
-    if (n.link) this.say({ kind: "upstream", up: n.link.up, since: Date.parse(n.link.since ?? "") || Date.now() });
+    if (n.link) {
+      const { up, since = "", why = "", sentence = "" } = n.link;
+      this.tellUpstream({ kind: "upstream", up, since: Date.parse(since) || Date.now(), why, words: sentence });
+    }
+  }
+
+  private tellUpstream(upstream: Upstream): void {
+    this.upstream = upstream;
+    this.say(upstream);
   }
 
   /** tick judges by the wall clock, which goes on while a machine sleeps; timers do not. */

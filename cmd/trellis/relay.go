@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"trellis/access"
+	"trellis/history"
+	"trellis/message"
+	"trellis/mqttproxy"
+)
+
+// relay lets the hub stand on another service's broker: what its links bring is normalised and recorded as the broker inside
+// would have it, and then shown.
+type relay struct {
+	service *access.Service
+	keys    *access.ForeignKeys
+	links   *mqttproxy.Uplinks
+	store   *history.Store
+	log     *slog.Logger
+
+	failing atomic.Bool   // the last messages could not be recorded
+	panics  atomic.Uint64 // messages that hit a fault of ours and were given up alone
+
+	mu      sync.Mutex
+	deliver func(mqttproxy.Message)
+}
+
+// Subscribe hands on what the links bring.
+func (r *relay) Subscribe(deliver func(mqttproxy.Message)) (stop func()) {
+	r.hear(deliver)
+	return func() { r.hear(nil) }
+}
+
+func (r *relay) hear(deliver func(mqttproxy.Message)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.deliver = deliver
+}
+
+// Publish sends a page's message to the service.
+func (r *relay) Publish(ctx context.Context, topic string, payload []byte, qos byte) error {
+	return r.links.Publish(ctx, topic, payload, qos)
+}
+
+// State is nobody's: every key has a link of its own.
+func (r *relay) State() mqttproxy.State { return mqttproxy.State{} }
+
+// StateOf tells how a key's link is.
+func (r *relay) StateOf(g access.Grant) mqttproxy.State { return r.links.StateOf(g) }
+
+// Need keeps a key's link while a page is there.
+func (r *relay) Need(g access.Grant) (release func()) { return r.links.Need(g) }
+
+// resume takes up the links that were needed when the last run ended: what came at QoS 1 meanwhile waits for them. They linger for the
+// pages to come back.
+func (r *relay) resume() {
+	for _, g := range r.keys.Linked() {
+		r.links.Need(g)()
+	}
+}
+
+// linked writes down who is to be resumed.
+func (r *relay) linked(keyID string, linked bool) {
+	if err := r.keys.SetLinked(context.Background(), keyID, linked); err != nil {
+		r.log.Warn("a restart will not take up this key's link by itself", "jti", keyID, "err", err)
+	}
+}
+
+// agree has the key's link log in as the entity itself, now.
+func (r *relay) agree(ctx context.Context, g access.Grant) error {
+	if err := r.keys.Agree(ctx, g.KeyID); err != nil {
+		return err
+	}
+	r.links.Try(g.KeyID)
+	return nil
+}
+
+// take records messages and then shows them.
+func (r *relay) take(ctx context.Context, came []mqttproxy.Arrival) error {
+	var all []message.Message
+	for _, a := range came {
+		all = append(all, r.understand(a)...)
+	}
+	if err := r.store.Append(ctx, all); err != nil {
+		r.failing.Store(true)
+		return err
+	}
+	r.failing.Store(false)
+	r.mu.Lock()
+	deliver := r.deliver
+	r.mu.Unlock()
+	if deliver == nil {
+		return nil // the pages have gone; what is recorded is there when they come back
+	}
+	for _, m := range all {
+		out := mqttproxy.Message{Topic: m.Topic, Payload: m.Payload}
+		if m.About != "" {
+			out.Parts = parts(m.About, message.Readings(m.Data))
+		}
+		deliver(out)
+	}
+	return nil
+}
+
+// understand normalises what a link brought. A fault in there costs this one message, and says so.
+func (r *relay) understand(a mqttproxy.Arrival) (all []message.Message) {
+	defer func() {
+		if caught := recover(); caught != nil {
+			r.panics.Add(1)
+			r.log.Error("a message hit a fault", "topic", a.Topic, "fault", caught, "stack", string(debug.Stack()))
+			all = nil
+		}
+	}()
+	path := a.Subject.String()
+	from := message.Origin{Topic: a.Topic, Received: a.At}
+	if a.Topic == a.Subject.PublishTopic(a.KeyID) {
+		from.Source, from.Entity = path, a.Subject.Entity
+	} else {
+		from.Hearer = message.Hearer{Entity: a.Subject.Entity, Path: path}
+	}
+	if a.Retained { // it comes again with every connection
+		sum := sha256.Sum256([]byte(a.Topic + "\x00" + string(a.Payload)))
+		from.ID = "retained-" + hex.EncodeToString(sum[:])
+	}
+	return message.Normalise(a.Payload, from, func(name string) bool { return r.keys.Known(a.Subject.Account, name) })
+}
+
+// healthy says why messages are not taken now, or nil. That a link is down is its page's concern: there may be many.
+func (r *relay) healthy() error {
+	if r.failing.Load() {
+		return errors.New("messages cannot be recorded")
+	}
+	return nil
+}
+
+// Close ends the links. The service's broker keeps what comes at QoS 1 for them until the next start.
+func (r *relay) Close(ctx context.Context) error {
+	defer r.service.Close()
+	if err := r.links.Close(ctx); err != nil {
+		return fmt.Errorf("close the links: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"trellis/access"
+)
+
+// anotherService knows one key and answers everything else with this error.
+type anotherService struct{ err error }
+
+func (a anotherService) Verify(token string) (access.Grant, error) {
+	if token == "good" {
+		return a.Grant("k1")
+	}
+	return access.Grant{}, a.err
+}
+
+func (a anotherService) Grant(jti string) (access.Grant, error) {
+	if jti != "k1" {
+		return access.Grant{}, access.ErrKeyUnknown
+	}
+	return access.KeyGrant(access.Subject{Account: "acme", Region: "eu", Entity: "shed"}, "k1", time.Time{}), nil
+}
+
+func frontSite(t *testing.T, err error, agreed chan string) *site {
+	return newSite(t, func(c *Config) {
+		c.Keys = anotherService{err}
+		c.Front = &Front{Agree: func(_ context.Context, g access.Grant) error { agreed <- g.KeyID; return nil }}
+	})
+}
+
+func TestInFrontOfAnotherServiceDevicesAreSentThere(t *testing.T) {
+	s := frontSite(t, access.ErrKeyUnknown, nil)
+	for _, path := range []string{"/ws", "/api/claims"} {
+		answer, body := send(t, s.browser(t), http.MethodGet, s.URL+path, nil, "Authorization", "Bearer good", "Accept", "application/json")
+		var said struct{ Message, Reason string }
+		if err := json.Unmarshal([]byte(body), &said); err != nil || answer.StatusCode != 421 || said.Reason != "elsewhere" || !strings.Contains(said.Message, "connect to that service itself") {
+			t.Errorf("%s: %s %s", path, answer.Status, body)
+		}
+	}
+	built := newSite(t, nil)
+	if answer, _ := send(t, built.browser(t), http.MethodPost, built.URL+"/agree", url.Values{}, "Sec-Fetch-Site", "same-origin", "Origin", built.URL); answer.StatusCode != 404 {
+		t.Errorf("a broker of our own asks for agreement: %s", answer.Status)
+	}
+}
+
+func TestEveryFailureOfTheServiceHasItsSentence(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err           error
+		status        int
+		words, reason string
+	}{
+		"away":        {fmt.Errorf("%w: refused", access.ErrServiceAway), 502, "is not answering", "service_away"},
+		"certificate": {access.ErrServiceCertificate, 502, "certificate is not accepted", "service_certificate"},
+		"limited":     {access.LimitedError{After: 30 * time.Second}, 429, "asked too often", "service_limited"},
+		"shape":       {access.ErrClaims, 502, "do not understand", "service_answer"},
+		"refused":     {access.ErrKeyUnknown, 401, "was not accepted", "key_unknown"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := frontSite(t, tt.err, nil)
+			form, own := url.Values{"key": {"bad"}}, []string{"Sec-Fetch-Site", "same-origin", "Origin", s.URL}
+			answer, page := send(t, s.browser(t), http.MethodPost, s.URL+"/session", form, own...)
+			if answer.StatusCode != tt.status || !strings.Contains(page, tt.words) || strings.Contains(page, "bad\"") {
+				t.Errorf("the page: %s, without %q", answer.Status, tt.words)
+			}
+			answer, body := send(t, s.browser(t), http.MethodPost, s.URL+"/session", form, append(own, "Accept", "application/json")...)
+			if answer.StatusCode != tt.status || !strings.Contains(body, tt.reason) {
+				t.Errorf("a program: %s %s", answer.Status, body)
+			}
+			if after := answer.Header.Get("Retry-After"); tt.status == 429 && after != "30" {
+				t.Errorf("Retry-After is %q", after)
+			}
+		})
+	}
+}
+
+func TestOnlyTheHolderOfAKeyAgrees(t *testing.T) {
+	agreed := make(chan string, 1)
+	s := frontSite(t, access.ErrKeyUnknown, agreed)
+	own := []string{"Sec-Fetch-Site", "same-origin", "Origin", s.URL, "Accept", "application/json"}
+	b := s.browser(t)
+	if answer, _ := send(t, b, http.MethodPost, s.URL+"/agree", url.Values{}, own...); answer.StatusCode != 401 || len(agreed) != 0 {
+		t.Errorf("somebody agreed: %s", answer.Status)
+	}
+	send(t, b, http.MethodPost, s.URL+"/session", url.Values{"key": {"good"}}, own...)
+	if answer, _ := send(t, b, http.MethodPost, s.URL+"/agree", url.Values{}, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"); answer.StatusCode != 403 || len(agreed) != 0 {
+		t.Errorf("another site's page agreed: %s", answer.Status)
+	}
+	answer, _ := send(t, b, http.MethodPost, s.URL+"/agree", url.Values{}, own...)
+	if answer.StatusCode != 204 || <-agreed != "k1" {
+		t.Errorf("the holder agreed: %s", answer.Status)
+	}
+}
