@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -160,11 +161,12 @@ func (s *Socket) Message() ([]byte, error) {
 		if s.left > longest-uint64(len(message)) {
 			return nil, fmt.Errorf("read a message of more than %d bytes: %w", longest, ErrPacket)
 		}
-		part := make([]byte, s.left)
-		if _, err := io.ReadFull(s.in, part); err != nil {
+		had := len(message)
+		message = slices.Grow(message, int(s.left))[:had+int(s.left)]
+		if _, err := io.ReadFull(s.in, message[had:]); err != nil {
 			return nil, err
 		}
-		if message = append(message, part...); s.final {
+		if s.final {
 			s.left = 0
 			return message, nil
 		}
