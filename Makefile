@@ -76,7 +76,7 @@ dev-serve:
 	@go build -o bin/trellis ./cmd/trellis
 	@exec bin/trellis serve --demo --data $(DATA)
 
-bench: build need ## Measure side by side with mosquitto
+bench: build need ## Measure side by side with mosquitto, nginx and haproxy
 	go run ./bench
 
 screenshots: build need ## Take the pictures of the documentation again

@@ -1,14 +1,75 @@
 package main
 
 import (
-	"fmt"
 	"math"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 )
+
+// What is found out about one way in one round.
+const (
+	delivered = "delivered" // messages/s that reach subscribers, or get acknowledged
+	allCPU    = "CPU"       // µs a delivered message meanwhile, of the server and of what is in front of it
+	proxyCPU  = "proxy CPU" // what is in front of it alone
+	loadCPU   = "load CPU"  // what this process needs for reading, which no server can help
+	half      = "p50"       // ms from publisher to subscriber, at a gentle pace
+	late      = "p99"       // the same
+	wireBytes = "wire"      // bytes on the wire a byte of message, under load
+	calmWire  = "calm wire" // the same, at a gentle pace
+	brought   = "up"        // messages/s that subscribers publish and get acknowledged
+	held      = "memory"    // KiB of a server, or of a proxy, for one idle session
+)
+
+// figures are what one way gave in one round.
+type figures map[string]float64
+
+// figure names one figure of one way.
+type figure struct{ measure, way, name string }
+
+// results are all figures, one of each round.
+type results map[figure][]float64
+
+func (r results) add(measure, way string, f figures) {
+	for name, v := range f {
+		k := figure{measure, way, name}
+		r[k] = append(r[k], v)
+	}
+}
+
+// better says which way is good.
+type better string
+
+const (
+	more better = "more is better"
+	less better = "less is better"
+)
+
+// ratio is how many times better a is than b, as the median of the rounds; below 1 it is worse.
+func ratio(better better, a, b []float64) float64 {
+	return overRounds(a, b, func(a, b float64) float64 {
+		if better == more {
+			return a / b
+		}
+		return b / a
+	})
+}
+
+// added is how much more a is than b, as the median of the rounds.
+func added(a, b []float64) float64 {
+	return overRounds(a, b, func(a, b float64) float64 { return a - b })
+}
+
+// overRounds compares round by round: what else the machine did meanwhile it did to both.
+func overRounds(a, b []float64, compare func(a, b float64) float64) float64 {
+	if len(a) != len(b) {
+		return math.NaN()
+	}
+	all := make([]float64, len(a))
+	for i := range a {
+		all[i] = compare(a[i], b[i])
+	}
+	return median(all)
+}
 
 // median is the middle one, or the mean of the two in the middle.
 func median(all []float64) float64 {
@@ -30,44 +91,4 @@ func percentile(all []time.Duration, share float64) time.Duration {
 	}
 	slices.Sort(all)
 	return all[min(len(all)-1, int(math.Ceil(share*float64(len(all))))-1)]
-}
-
-// tick is the unit of times in /proc/PID/stat; Linux has fixed it at 100 a second for programs.
-const tick = time.Second / 100
-
-// cpu is the processor time that a process has used.
-func cpu(pid int) (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, fmt.Errorf("read processor time: %w", err)
-	}
-	// The name of the program is in brackets and may hold anything; fields are counted from behind it.
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	var used time.Duration
-	for _, field := range fields[11:13] { // utime, stime
-		n, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("read processor time: %w", err)
-		}
-		used += time.Duration(n) * tick
-	}
-	return used, nil
-}
-
-// memory is the resident set of a process in bytes.
-func memory(pid int) (float64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, fmt.Errorf("read memory: %w", err)
-	}
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
-	fields := strings.Fields(rest)
-	if len(fields) == 0 {
-		return 0, fmt.Errorf("read memory: no VmRSS in /proc/%d/status", pid)
-	}
-	kib, err := strconv.ParseFloat(fields[0], 64)
-	if err != nil {
-		return 0, fmt.Errorf("read memory: %w", err)
-	}
-	return kib * 1024, nil
 }

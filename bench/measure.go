@@ -1,304 +1,222 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"os"
-	"sync"
-	"sync/atomic"
+	"slices"
+	"strings"
 	"time"
 
 	"trellis/e2e/wire"
 )
 
-// measure is one thing done to both servers.
+// measure is one load, put on several ways one after the other.
 type measure struct {
-	name    string
-	durable bool // mosquitto keeps every change
-	lines   func() []*line
-	do      func(peer, options) ([]float64, error) // one figure for each line
+	name  string
+	ways  []string
+	begin func(options) (bed, error)
 }
+
+// bed is what a measure's ways share in one round.
+type bed interface {
+	do(way string) (figures, error) // no figures: this way is not to be had here
+	stop()
+}
+
+// Ways that are not ours.
+const (
+	toMosquitto = "mosquitto"
+	toNginx     = "nginx"
+	toHAProxy   = "haproxy"
+)
 
 // measures are all that is measured, in order.
-func measures(o options) []measure {
-	return []measure{
-		{
-			name: "fan-out",
-			lines: func() []*line {
-				return []*line{
-					{name: fmt.Sprintf("fan-out to %d pages, delivered", o.pages), unit: "messages/s", better: more, aim: "≥ 10×"},
-					{name: "  server CPU per delivered message", unit: "µs", better: less},
-					{name: "  p99 from publisher to page, 10 messages/s", unit: "ms", better: less},
-				}
-			},
-			do: fanOut,
-		},
-		{
-			name: "idle pages",
-			lines: func() []*line {
-				return []*line{{name: "memory per idle page", unit: "KiB", better: less, aim: "≤ 24 KiB"}}
-			},
-			do: idlePages,
-		},
-		{
-			name:  "idle devices",
-			lines: func() []*line { return []*line{{name: "memory per idle device", unit: "KiB", better: less}} },
-			do:    idleDevices,
-		},
-		{
-			name: "durable publishes", durable: true,
-			lines: func() []*line {
-				return []*line{{name: "durable QoS 1 publishes, for a session that is away", unit: "messages/s", better: more}}
-			},
-			do: durable,
-		},
-	}
+var measures = []measure{
+	{"fan-out", []string{byMQTT, bySocket, byStream, byPoll, toMosquitto}, each(fanOut)},
+	{"relay", waysOf(relayedWays), startRelays},
+	{"memory", []string{byMQTT, bySocket, byStream, byPoll, toMosquitto, toNginx, toHAProxy}, each(idlePages)},
+	{"devices", []string{byMQTT, toMosquitto}, each(idleDevices)},
+	{"durable", []string{byMQTT, toMosquitto}, each(durable)},
 }
 
-// both measures the two servers, one after the other.
-func (m measure) both(o options, theirsFirst bool) ([]*line, error) {
-	var figures [2][]float64
-	order := []int{0, 1}
-	if theirsFirst {
-		order = []int{1, 0}
+// alone has each way start a server of its own.
+type alone struct {
+	o  options
+	on func(o options, way string) (figures, error)
+}
+
+func each(on func(o options, way string) (figures, error)) func(options) (bed, error) {
+	return func(o options) (bed, error) { return alone{o, on}, nil }
+}
+
+func (a alone) do(way string) (figures, error) { return a.on(a.o, way) }
+func (a alone) stop()                          {}
+
+// run does a measure once, its ways in turn, each round beginning with another one.
+func (m measure) run(o options, round int, found results) error {
+	b, err := m.begin(o)
+	if err != nil {
+		return err
 	}
-	for _, which := range order {
-		p, err := m.start(which == 0, o)
+	defer b.stop()
+	ways := slices.DeleteFunc(slices.Clone(m.ways), func(way string) bool { return !strings.Contains(way, o.ways) })
+	for i := range ways {
+		way := ways[(i+round)%len(ways)]
+		f, err := b.do(way)
+		switch {
+		case errors.Is(err, errMissing):
+			fmt.Fprintf(os.Stderr, "  %v: left out\n", err)
+		case err != nil:
+			return fmt.Errorf("%s: %w", way, err)
+		default:
+			found.add(m.name, way, f)
+		}
+	}
+	return nil
+}
+
+// manyPages lift the limits on pages of one address and one key: here all are of one operator.
+var manyPages = []string{"--max-pages-per-address", "20000", "--max-pages-per-key", "20000"}
+
+// start starts the server that a way leads to.
+func start(o options, way string, keys int, durable bool) (peer, error) {
+	if way == toMosquitto {
+		return startMosquitto(durable)
+	}
+	return startTrellis(o, keys, manyPages...)
+}
+
+// fanOut has every page read all that is published.
+func fanOut(o options, way string) (figures, error) {
+	p, err := start(o, way, fewKeys, false)
+	if err != nil {
+		return nil, err
+	}
+	defer p.stop()
+	all, err := openPages(o.pages, o.pages, p.page(way))
+	if err != nil {
+		return nil, err
+	}
+	var c crowd
+	defer c.leave()
+	for n := range senders {
+		if err := c.add(p.publisher(n)); err != nil {
+			return nil, errors.Join(err, all.close())
+		}
+	}
+	l := load{server: p, to: all, from: &c, long: o.load}
+	if way == byMQTT || way == toMosquitto {
+		l.gentle = paceToAll
+	}
+	return l.put()
+}
+
+// settle is how long a server is left alone before its memory is read: long enough for what opening left behind.
+const settle = 1500 * time.Millisecond
+
+// growth opens n things and gives by how many KiB a server grew for each. The first tenth is not counted, so that what is
+// needed once is not charged to each.
+func growth(memory func() (float64, error), n int, open func(from, to int) error) (float64, error) {
+	first := n / 10
+	if err := open(0, first); err != nil {
+		return 0, err
+	}
+	time.Sleep(settle)
+	before, err := memory()
+	if err != nil {
+		return 0, err
+	}
+	if err := open(first, n); err != nil {
+		return 0, err
+	}
+	time.Sleep(settle)
+	after, err := memory()
+	return (after - before) / 1024 / float64(n-first), err
+}
+
+// idlePages opens pages that say nothing. With a proxy in front it is the proxy that is looked at.
+func idlePages(o options, way string) (figures, error) {
+	p, err := start(o, way, fewKeys, false)
+	if err != nil {
+		return nil, err
+	}
+	defer p.stop()
+	look, open := p.memory, p.page(way)
+	if way == toNginx || way == toHAProxy {
+		ours := p.(*trellis)
+		front, err := startProxy(way, ours.http)
 		if err != nil {
 			return nil, err
 		}
-		figures[which], err = m.do(p, o)
-		p.stop()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", []string{"trellis", "mosquitto"}[which], err)
-		}
+		defer front.stop()
+		look, open = front.memory, ours.pageAt(front.address, bySocket, func(int) string { return ours.kept.topic("publish") })
 	}
-	lines := m.lines()
-	for i, l := range lines {
-		l.add(figures[0][i], figures[1][i])
-	}
-	return lines, nil
-}
-
-func (m measure) start(ours bool, o options) (peer, error) {
-	if ours {
-		return startTrellis(o)
-	}
-	return startMosquitto(m.durable)
-}
-
-// Sizes of the fan-out. Several publishers, because one connection may send 100 messages a second here.
-const (
-	senders   = 20
-	window    = 256                    // messages that have not reached every page yet
-	stuck     = 3 * time.Second        // without any delivery: the rest was dropped
-	gentle    = 50                     // messages for the latency
-	gentleGap = 100 * time.Millisecond // between them
-)
-
-// fanOut publishes as fast as the slowest page allows, then gently, and gives messages/s, µs of CPU a message, and p99 in ms.
-func fanOut(p peer, o options) ([]float64, error) {
-	all, err := openPages(p, o.pages)
-	if err != nil {
-		return nil, err
-	}
-	all.read()
-	var clients [senders]*wire.Client
-	var topic string
-	for i := range clients {
-		if clients[i], topic, err = p.publisher(i); err != nil {
-			return nil, errors.Join(err, all.close())
-		}
-		defer clients[i].Leave()
-	}
-	used, err := cpu(p.pid())
-	if err != nil {
-		return nil, err
-	}
-	began := time.Now()
-	sent, err := all.flood(p, clients[:], topic, o.load)
-	if err != nil {
-		return nil, errors.Join(err, all.close())
-	}
-	lasted, got := time.Since(began), all.got.Load()
-	after, err := cpu(p.pid())
-	if err != nil {
-		return nil, err
-	}
-	if lost := sent*int64(o.pages) - got; lost > 0 {
-		fmt.Fprintf(os.Stderr, "  %d of %d deliveries were dropped under load\n", lost, sent*int64(o.pages))
-	}
-	p99, err := all.gently(p, clients[0], topic)
-	if err != nil {
-		return nil, errors.Join(err, all.close())
-	}
-	perMessage := float64((after - used).Microseconds()) / float64(got)
-	return []float64{float64(got) / lasted.Seconds(), perMessage, p99}, all.close()
-}
-
-// flood keeps a window of messages under way and returns how many were published, when all have come or nothing comes any more.
-func (all *pages) flood(p peer, clients []*wire.Client, topic string, long time.Duration) (sent int64, err error) {
-	size := int64(len(all.conns))
-	for until := time.Now().Add(long); time.Now().Before(until); sent++ {
-		for all.got.Load() < (sent-window)*size {
-			select {
-			case <-all.whole:
-			case <-time.After(stuck):
-				return sent, nil
-			}
-		}
-		m := wire.Message{Topic: topic, Payload: p.payload(time.Now())}
-		if err := clients[sent%senders].Send(m.Packet()); err != nil {
-			return sent, fmt.Errorf("publish under load: %w", err)
-		}
-	}
-	for all.got.Load() < sent*size {
-		select {
-		case <-all.whole:
-		case <-time.After(stuck):
-			return sent, nil
-		}
-	}
-	return sent, nil
-}
-
-// gently publishes at a pace that nobody finds hard and gives the 99th percentile of the ways from publisher to page, in ms.
-func (all *pages) gently(p peer, c *wire.Client, topic string) (float64, error) {
-	time.Sleep(time.Second) // what the flood left behind should be over
-	all.timing.Store(true)
-	pace := time.NewTicker(gentleGap)
-	defer pace.Stop()
-	from := all.got.Load()
-	for range gentle {
-		<-pace.C
-		if err := c.Send(wire.Message{Topic: topic, Payload: p.payload(time.Now())}.Packet()); err != nil {
-			return 0, fmt.Errorf("publish gently: %w", err)
-		}
-	}
-	for all.got.Load() < from+gentle*int64(len(all.conns)) {
-		select {
-		case <-all.whole:
-		case <-time.After(stuck):
-			return 0, errors.Join(errors.New("messages were lost at a gentle pace"), all.close())
-		}
-	}
-	all.timing.Store(false)
-	if err := all.close(); err != nil { // the readers hand in what they noted when they end
-		return 0, err
-	}
-	return float64(percentile(all.took, 0.99).Microseconds()) / 1000, nil
-}
-
-// settle is how long a server is left alone before its memory is read: long enough for a collection of garbage.
-const settle = 4 * time.Second
-
-// growth opens n things and gives how many KiB the server grew by, for each. The first tenth is not counted, so that what
-// is needed once is not charged to each.
-func growth(p peer, n int, open func(from, to int) error) ([]float64, error) {
-	first := n / 10
-	if err := open(0, first); err != nil {
-		return nil, err
-	}
-	time.Sleep(settle)
-	before, err := memory(p.pid())
-	if err != nil {
-		return nil, err
-	}
-	if err := open(first, n); err != nil {
-		return nil, err
-	}
-	time.Sleep(settle)
-	after, err := memory(p.pid())
-	return []float64{(after - before) / 1024 / float64(n-first)}, err
-}
-
-func idlePages(p peer, o options) ([]float64, error) {
-	var open []*pages
+	var opened []*pages
 	defer func() {
-		for _, some := range open {
+		for _, some := range opened {
 			_ = some.close()
 		}
 	}()
-	return growth(p, o.pages, func(from, to int) error {
-		some, err := openPages(p, to-from)
+	size, err := growth(look, o.pages, func(from, to int) error {
+		some, err := openPages(to-from, to-from, open)
 		if err == nil {
-			open = append(open, some)
+			opened = append(opened, some)
 		}
 		return err
 	})
+	return figures{held: size}, err
 }
 
-func idleDevices(p peer, o options) ([]float64, error) {
-	var open []*wire.Client
+func idleDevices(o options, way string) (figures, error) {
+	p, err := start(o, way, fewKeys+o.devices/devicesOfAKey, false)
+	if err != nil {
+		return nil, err
+	}
+	defer p.stop()
+	open := make([]*wire.Client, o.devices)
 	defer func() {
 		for _, c := range open {
-			c.Leave()
+			if c != nil {
+				c.Leave()
+			}
 		}
 	}()
-	return growth(p, o.devices, func(from, to int) error {
-		for n := from; n < to; n++ {
-			c, err := p.device(n)
-			if err != nil {
-				return fmt.Errorf("open device %d: %w", n, err)
+	size, err := growth(p.memory, o.devices, func(from, to int) error {
+		return several(to-from, func(i int) (err error) {
+			if open[from+i], err = p.device(from + i); err != nil {
+				return fmt.Errorf("open device %d: %w", from+i, err)
 			}
-			open = append(open, c)
-		}
-		return nil
+			return nil
+		})
 	})
+	return figures{held: size}, err
 }
 
-// Sizes of the durable load: so many connections that no limit for one of them is the limit.
-const (
-	writers  = 64
-	underway = 8 // publishes of one connection that wait for their acknowledgement
-)
-
 // durable publishes at QoS 1 for a session that is away, and gives acknowledgements a second.
-func durable(p peer, o options) ([]float64, error) {
+func durable(o options, way string) (figures, error) {
+	p, err := start(o, way, fewKeys, true)
+	if err != nil {
+		return nil, err
+	}
+	defer p.stop()
 	away, err := p.sink()
 	if err != nil {
 		return nil, err
 	}
 	away.Leave()
-	clients := make([]*wire.Client, writers)
-	var topics [writers]string
-	for i := range clients {
-		if clients[i], topics[i], err = p.publisher(i); err != nil {
+	all := make([]*page, writers)
+	topics := make([]string, writers)
+	for n := range all {
+		c, topic, err := p.publisher(n)
+		if err != nil {
 			return nil, err
 		}
-		defer clients[i].Leave()
+		defer c.Leave()
+		all[n], topics[n] = &page{carrier: c, in: bufio.NewReader(c)}, topic
 	}
-	var writing sync.WaitGroup
-	var acked atomic.Int64
-	errs := make([]error, writers)
 	began := time.Now()
-	until := began.Add(o.load)
-	for i, c := range clients {
-		writing.Go(func() { errs[i] = write(p, c, topics[i], until, &acked) })
-	}
-	writing.Wait()
-	return []float64{float64(acked.Load()) / time.Since(began).Seconds()}, errors.Join(errs...)
-}
-
-// write keeps some publishes of one connection under way until the time is over and all are acknowledged.
-func write(p peer, c *wire.Client, topic string, until time.Time, acked *atomic.Int64) error {
-	for sent, done := uint16(0), uint16(0); time.Now().Before(until) || done < sent; {
-		for ; sent-done < underway && time.Now().Before(until); sent++ {
-			if err := c.Send(wire.Message{Topic: topic, QoS: 1, ID: sent + 1, Payload: p.payload(time.Now())}.Packet()); err != nil {
-				return err
-			}
-		}
-		if done == sent {
-			return nil
-		}
-		answer, err := c.Packet(30 * time.Second)
-		if err != nil {
-			return fmt.Errorf("await PUBACK: %w", err)
-		}
-		if answer.Kind == wire.PUBACK {
-			done++
-			acked.Add(1)
-		}
-	}
-	return nil
+	acked, err := bring(all, func(n int) string { return topics[n] }, addressed, o.load)
+	return figures{delivered: float64(acked) / time.Since(began).Seconds()}, err
 }

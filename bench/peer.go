@@ -14,8 +14,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
-	"syscall"
 	"time"
 
 	"trellis/e2e/wire"
@@ -26,80 +24,12 @@ type peer interface {
 	// publisher opens a connection that may publish on topic; sink opens the session that its messages are also kept for.
 	publisher(n int) (client *wire.Client, topic string, err error)
 	sink() (*wire.Client, error)
-	payload(sent time.Time) []byte
 
-	page() (net.Conn, error)            // a page that has subscribed to every publish
+	page(by string) opener              // of pages that have subscribed to every publish
 	device(n int) (*wire.Client, error) // a device that has subscribed to its messages
-	pid() int
+	cpu() (time.Duration, error)
+	memory() (float64, error)
 	stop()
-}
-
-// process is a server's child process.
-type process struct {
-	cmd  *exec.Cmd
-	out  lines
-	gone chan struct{}
-	dir  string
-}
-
-// lines collects output; it is small.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-func launch(dir, name string, args ...string) (*process, error) {
-	p := &process{cmd: exec.Command(name, args...), gone: make(chan struct{}), dir: dir}
-	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
-	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
-	}
-	go func() {
-		defer close(p.gone)
-		_ = p.cmd.Wait()
-	}()
-	return p, nil
-}
-
-func (p *process) pid() int { return p.cmd.Process.Pid }
-
-// stop ends the server and removes what it kept.
-func (p *process) stop() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-p.gone:
-	case <-time.After(15 * time.Second):
-		_ = p.cmd.Process.Kill()
-		<-p.gone
-	}
-	_ = os.RemoveAll(p.dir)
-}
-
-// await asks until ready says yes.
-func (p *process) await(ready func() bool) error {
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); {
-		if ready() {
-			return nil
-		}
-		select {
-		case <-p.gone:
-			return fmt.Errorf("the server ended: %s", p.out.String())
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-	return fmt.Errorf("the server did not open: %s", p.out.String())
 }
 
 // trellis is our side.
@@ -114,14 +44,20 @@ type trellis struct {
 
 type key struct{ Sub, JTI, Key string }
 
-const devicesOfAKey = 50 // fewer than one key may have at once
+const (
+	devicesOfAKey = 50 // fewer than one key may have at once
+	fewKeys       = 2  // enough for all publishers
+)
 
-func startTrellis(o options) (peer, error) {
+func startTrellis(o options, keys int, flags ...string) (*trellis, error) {
 	dir, err := os.MkdirTemp("", "bench-trellis-")
 	if err != nil {
 		return nil, err
 	}
-	p, err := launch(dir, o.binary, "serve", "--listen", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--data", dir, "--log-level", "warn")
+	p, err := launch(dir, o.binary, append([]string{
+		"serve", "--listen", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--data", dir, "--log-level", "warn",
+		"--trusted-proxy", "127.0.0.1/32", // each page comes from an address of its own
+	}, flags...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +69,7 @@ func startTrellis(o options) (peer, error) {
 		return nil, err
 	}
 	t.site, t.http, t.mqtt = found[1], found[2], found[4]
-	if err := errors.Join(t.enter(found[3]), t.addKeys(o)); err != nil {
+	if err := errors.Join(t.enter(found[3]), t.addKeys(o, keys)); err != nil {
 		p.stop()
 		return nil, err
 	}
@@ -162,7 +98,7 @@ func (t *trellis) enter(code string) error {
 	return nil
 }
 
-func (t *trellis) addKeys(o options) error {
+func (t *trellis) addKeys(o options, keys int) error {
 	add := func(name string) (k key, err error) {
 		out, err := exec.Command(o.binary, "key", "add", name, "--json", "--data", t.dir).Output()
 		if err != nil {
@@ -170,7 +106,7 @@ func (t *trellis) addKeys(o options) error {
 		}
 		return k, json.Unmarshal(out, &k)
 	}
-	for n := range 2 + o.devices/devicesOfAKey {
+	for n := range keys {
 		k, err := add(fmt.Sprintf("device-%d", n))
 		if err != nil {
 			return err
@@ -206,17 +142,88 @@ func (t *trellis) sink() (*wire.Client, error) {
 	return c, err
 }
 
-func (t *trellis) payload(sent time.Time) []byte { return envelope(sent) }
-
-// envelope is a documented message, addressed to the sink.
+// envelope is a documented message.
 func envelope(sent time.Time) []byte {
-	return fmt.Appendf(nil, `{"msg_type":"publish","data":{"temperature":21.5,"humidity":60,"sent":%d},"tags":["bench"],"entity":"sink"}`, sent.UnixNano())
+	return fmt.Appendf(nil, `{"msg_type":"publish","data":{"temperature":21.5,"humidity":60,"sent":%d},"tags":["bench"]}`, sent.UnixNano())
 }
 
-func (t *trellis) page() (net.Conn, error) {
-	header := http.Header{"Cookie": {t.cookie}, "Origin": {t.site}}
-	filter := strings.Join(strings.SplitN(t.kept.Sub, ":", 3)[:2], "/") + "/+/publish"
-	return openPage("ws://"+t.http+"/live", header, wire.Login{ClientID: "page"}, filter)
+// addressed is one for the sink.
+func addressed(sent time.Time) []byte {
+	return append(bytes.TrimSuffix(envelope(sent), []byte("}")), `,"entity":"sink"}`...)
+}
+
+// operatorTopic is where the operator's pages may publish.
+func (t *trellis) operatorTopic() string { return t.region() + "/operator/publish" }
+
+// region is where all topics begin.
+func (t *trellis) region() string { return strings.Join(strings.SplitN(t.kept.Sub, ":", 3)[:2], "/") }
+
+func (t *trellis) page(by string) opener {
+	everything := t.region() + "/+/publish"
+	return t.pageAt(t.http, by, func(int) string { return everything })
+}
+
+// pageAt opens pages through the address of a proxy, or our own.
+func (t *trellis) pageAt(address, by string, filter func(n int) string) opener {
+	return func(ctx context.Context, dial dialer, n int) (*page, error) {
+		door := wire.Door{Base: "http://" + address + "/live", Header: t.browser(n)}
+		var c carrier
+		var err error
+		switch by {
+		case byMQTT:
+			c, err = openSocket(ctx, dial, "ws://"+address+"/live", door.Header)
+		case bySocket:
+			c, err = openFramed(ctx, dial, door)
+		case byStream:
+			c, err = openRequests(dial, door, wire.ByStream)
+		case byPoll:
+			c, err = openRequests(dial, door, wire.ByPoll)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return entered(c, wire.Login{ClientID: "page"}, filter(n))
+	}
+}
+
+// browser is what Chromium sends with each request of a page, in size; each page comes from an address of its own.
+func (t *trellis) browser(n int) http.Header {
+	return http.Header{
+		"Host": {t.http}, "Cookie": {t.cookie}, "Origin": {t.site}, "Referer": {t.site + "/"},
+		"X-Forwarded-For":    {fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255)},
+		"User-Agent":         {"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"},
+		"Accept":             {"*/*"},
+		"Accept-Encoding":    {"gzip, deflate, br, zstd"},
+		"Accept-Language":    {"en-US,en;q=0.9"},
+		"Cache-Control":      {"no-cache"},
+		"Pragma":             {"no-cache"},
+		"Sec-Ch-Ua":          {`"Chromium";v="142", "Not_A Brand";v="99"`},
+		"Sec-Ch-Ua-Mobile":   {"?0"},
+		"Sec-Ch-Ua-Platform": {`"Linux"`},
+		"Sec-Fetch-Dest":     {"empty"},
+		"Sec-Fetch-Mode":     {"cors"},
+		"Sec-Fetch-Site":     {"same-origin"},
+	}
+}
+
+// deviceAt opens connections of devices over WebSocket, through the address of a proxy or our own, that hear one of the two
+// topics of their key.
+func (t *trellis) deviceAt(address, last string, of func(n int) key) opener {
+	return func(ctx context.Context, dial dialer, n int) (*page, error) {
+		c, err := openSocket(ctx, dial, "ws://"+address+"/ws", http.Header{"Host": {t.http}})
+		if err != nil {
+			return nil, err
+		}
+		k := of(n)
+		return entered(c, k.login(fmt.Sprintf("#%s-%d", last, n)), k.topic(last))
+	}
+}
+
+// member opens a publisher of one key.
+func (t *trellis) member(of, n int) (*wire.Client, string, error) {
+	k := t.keys[of]
+	c, err := wire.Open(context.Background(), t.mqtt, k.login(fmt.Sprintf("#member-%d", n)))
+	return c, k.topic("publish"), err
 }
 
 func (t *trellis) device(n int) (*wire.Client, error) {
@@ -235,7 +242,11 @@ type mosquitto struct {
 }
 
 // startMosquitto starts Debian's broker; durable turns on what makes it keep every change.
-func startMosquitto(durable bool) (peer, error) {
+func startMosquitto(durable bool) (*mosquitto, error) {
+	name, err := find("mosquitto")
+	if err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp("", "bench-mosquitto-")
 	if err != nil {
 		return nil, err
@@ -256,22 +267,10 @@ func startMosquitto(durable bool) (peer, error) {
 	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
 		return nil, err
 	}
-	name, err := exec.LookPath("mosquitto")
-	if err != nil {
-		name = "/usr/sbin/mosquitto"
-	}
 	if m.process, err = launch(dir, name, "-c", file); err != nil {
 		return nil, err
 	}
-	err = m.await(func() bool {
-		c, err := net.Dial("tcp", m.ws)
-		if err != nil {
-			return false
-		}
-		_ = c.Close()
-		return true
-	})
-	if err != nil {
+	if err = m.await(func() bool { return answers(m.ws) }); err != nil {
 		m.stop()
 		return nil, err
 	}
@@ -311,11 +310,14 @@ func (m *mosquitto) sink() (*wire.Client, error) {
 	return c, err
 }
 
-func (m *mosquitto) payload(sent time.Time) []byte { return envelope(sent) }
-
-func (m *mosquitto) page() (net.Conn, error) {
-	login := wire.Login{ClientID: fmt.Sprintf("page-%d", time.Now().UnixNano())}
-	return openPage("ws://"+m.ws+"/mqtt", nil, login, "home/local/+/publish")
+func (m *mosquitto) page(string) opener {
+	return func(ctx context.Context, dial dialer, n int) (*page, error) {
+		c, err := openSocket(ctx, dial, "ws://"+m.ws+"/mqtt", nil)
+		if err != nil {
+			return nil, err
+		}
+		return entered(c, wire.Login{ClientID: fmt.Sprintf("page-%d", time.Now().UnixNano())}, "home/local/+/publish")
+	}
 }
 
 func (m *mosquitto) device(n int) (*wire.Client, error) {
