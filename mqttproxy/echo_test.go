@@ -24,7 +24,7 @@ func echoing(t *testing.T, ctx context.Context, config PipesConfig) (*Pipes, <-c
 func TestEchoSendsBackWhatComes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pipes, ended := echoing(t, t.Context(), PipesConfig{Away: 2 * time.Minute})
-		w := dialLine(t, pipes, Visitor{Address: "10.0.0.1"}, nil)
+		w := dialLine(t, pipes, Visitor{Address: "10.0.0.1"})
 		w.join("", 0, true)
 		w.sayBytes(frameData, []byte("is anybody there?"), 0, 0)
 		synctest.Wait()
@@ -51,7 +51,7 @@ func TestEchoIsSmallAndShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		pipes, ended := echoing(t, ctx, PipesConfig{})
-		w := dialLine(t, pipes, Visitor{}, nil)
+		w := dialLine(t, pipes, Visitor{})
 		w.join("", 0, true)
 		for at := 0; at <= maxEcho; at += 1 << 14 {
 			w.sayBytes(frameData, bytes.Repeat([]byte{7}, 1<<14), int64(at), 0)
@@ -60,7 +60,7 @@ func TestEchoIsSmallAndShort(t *testing.T) {
 		if reason := <-ended; reason != Limit || len(w.got()) != maxEcho || w.code != Limit.Code() {
 			t.Errorf("ended with %v after %d bytes, the page was told %d", reason, len(w.got()), w.code)
 		}
-		again := dialLine(t, pipes, Visitor{}, nil)
+		again := dialLine(t, pipes, Visitor{})
 		again.join("", 0, true)
 		again.sayBytes(frameData, []byte("hello"), 0, 0)
 		synctest.Wait()

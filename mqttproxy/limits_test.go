@@ -90,7 +90,7 @@ func TestWebSocketsOfAnAddressAreLimited(t *testing.T) {
 	inLine(t, PipesConfig{PerAddress: 1}, func(t *testing.T, pipes *Pipes) {
 		var all []*wired
 		for range 3 {
-			all = append(all, dialLine(t, pipes, Visitor{Address: "x"}, nil))
+			all = append(all, dialLine(t, pipes, Visitor{Address: "x"}))
 			synctest.Wait()
 		}
 		<-all[2].served
@@ -159,7 +159,7 @@ func TestAPipeOfAnotherNodeIsElsewhere(t *testing.T) {
 		if w.Code != http.StatusMisdirectedRequest {
 			t.Errorf("down was answered %d", w.Code)
 		}
-		line := dialLine(t, pipes, Visitor{}, nil)
+		line := dialLine(t, pipes, Visitor{})
 		line.join(c.id, 0, true)
 		<-line.served
 		<-line.over

@@ -22,7 +22,7 @@ const (
 // time, and who finds somebody writing leaves it to him.
 type line struct {
 	pipes  *Pipes
-	socket *Socket
+	socket messenger
 	pipe   *pipe // set by join
 	gap    int64 // owned by the reader: one more than the position of the gap that was told last
 
@@ -38,6 +38,18 @@ type line struct {
 	sent  *piece // what the writer has in its hands
 	told  int64  // bytes up that the page knows we have
 }
+
+// messenger carries whole messages; *Socket is one.
+type messenger interface {
+	SetReadDeadline(by time.Time) error
+	await() error                            // waits for a message to begin
+	whole(to []byte) ([]byte, error)         // appends the rest of it
+	Send(message []byte, by time.Time) error // one goroutine at a time, as is reading
+	hurry() time.Time                        // lets Send take a moment from now, and no longer
+	End(Reason)
+}
+
+var _ messenger = (*Socket)(nil)
 
 // Accept answers a WebSocket handshake of our own pages, for Carry; other subprotocols may be for somebody else. On an
 // error the answer has been written.

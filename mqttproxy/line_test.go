@@ -25,7 +25,7 @@ func inLine(t *testing.T, config PipesConfig, test func(t *testing.T, pipes *Pip
 // opened joins a new pipe and gives the server's end of it.
 func opened(t *testing.T, pipes *Pipes) (*wired, *pipe) {
 	t.Helper()
-	w := dialLine(t, pipes, Visitor{}, nil)
+	w := dialLine(t, pipes, Visitor{})
 	w.join("", 0, true)
 	synctest.Wait()
 	a, n := w.lastTold()
@@ -67,7 +67,7 @@ func TestALineOnTrialMovesNothing(t *testing.T) {
 	inLine(t, PipesConfig{}, func(t *testing.T, pipes *Pipes) {
 		first, p := opened(t, pipes)
 		_ = p.Send([]byte("one "), time.Now().Add(time.Second))
-		trial := dialLine(t, pipes, Visitor{}, nil)
+		trial := dialLine(t, pipes, Visitor{})
 		trial.join(p.id, 0, false)
 		trial.say(framePing, 0)
 		synctest.Wait()
@@ -103,7 +103,7 @@ func TestALineAndARequestTakeOverFromEachOther(t *testing.T) {
 		synctest.Wait()
 		_ = p.Send([]byte("two "), time.Now().Add(time.Second))
 		synctest.Wait()
-		back := dialLine(t, pipes, Visitor{}, nil)
+		back := dialLine(t, pipes, Visitor{})
 		back.join(p.id, 4, true)
 		got := <-events
 		if last := got[len(got)-1]; w.code != Moved.Code() || last.told.Code != Moved.Code() {
@@ -136,7 +136,7 @@ func TestALineIsForItsVisitorAlone(t *testing.T) {
 			"nobody's, from afar": {public.id, far, 4004},
 			"nobody's, from near": {public.id, near, 0},
 		} {
-			w := dialLine(t, pipes, tt.who, nil)
+			w := dialLine(t, pipes, tt.who)
 			w.join(tt.id, 0, true)
 			synctest.Wait()
 			if w.code != tt.code {
@@ -150,14 +150,14 @@ func TestALineIsForItsVisitorAlone(t *testing.T) {
 func TestAnEndIsToldOnALineAfterWhatWasSentBefore(t *testing.T) {
 	inLine(t, PipesConfig{}, func(t *testing.T, pipes *Pipes) {
 		w, p := opened(t, pipes)
-		trial := dialLine(t, pipes, Visitor{}, nil)
+		trial := dialLine(t, pipes, Visitor{})
 		trial.join(p.id, 0, false)
 		synctest.Wait()
 		_ = p.Send([]byte("last words"), time.Now().Add(time.Second))
 		p.End(Restart)
 		<-w.served
 		<-trial.served
-		late := dialLine(t, pipes, Visitor{}, nil)
+		late := dialLine(t, pipes, Visitor{})
 		late.join(p.id, 0, true)
 		<-late.served
 		for _, w := range []*wired{w, late} {
@@ -228,7 +228,7 @@ func TestAPageThatSendsNonsenseIsTold(t *testing.T) {
 
 func TestALineThatSaysNothingIsDropped(t *testing.T) {
 	inLine(t, PipesConfig{}, func(t *testing.T, pipes *Pipes) {
-		unjoined := dialLine(t, pipes, Visitor{}, nil)
+		unjoined := dialLine(t, pipes, Visitor{})
 		began := time.Now()
 		<-unjoined.served
 		if took := time.Since(began); took != 5*time.Second || unjoined.code != 0 {
@@ -265,7 +265,7 @@ func TestAPageThatDoesNotReadLosesItsLineOnly(t *testing.T) {
 			t.Errorf("sent after %v: %v", time.Since(began), err)
 		}
 		p.leave(stuck)
-		again := dialLine(t, pipes, Visitor{}, nil)
+		again := dialLine(t, pipes, Visitor{})
 		again.join(p.id, 0, true)
 		synctest.Wait()
 		if again.got() != "kept" {
@@ -280,7 +280,7 @@ func TestAPipeHasFewLines(t *testing.T) {
 		first, p := opened(t, pipes)
 		all := []*wired{first}
 		for range maxLines {
-			w := dialLine(t, pipes, Visitor{}, nil)
+			w := dialLine(t, pipes, Visitor{})
 			w.join(p.id, 0, false)
 			synctest.Wait()
 			all = append(all, w)
@@ -298,8 +298,8 @@ func TestAStopIsToldBeforeTheJoinToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pipes := testPipes(PipesConfig{})
 		ours, theirs := net.Pipe()
-		w := &wired{t: t, conn: ours, over: make(chan struct{})}
-		go w.read(t)
+		w := &wired{arrivals: &arrivals{t: t}, conn: ours, over: make(chan struct{})}
+		go w.read()
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan struct{})
 		go func() {

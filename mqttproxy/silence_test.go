@@ -114,7 +114,7 @@ func TestAPageThatWasAwayForALittleKeepsItsSession(t *testing.T) {
 			return v.got
 		},
 		"by a WebSocket": func(v visit) []byte {
-			w := dialLine(v.t, v.pipes, v.visitor, nil)
+			w := dialLine(v.t, v.pipes, v.visitor)
 			w.join(v.id, 0, true)
 			synctest.Wait()
 			defer w.close()
@@ -135,7 +135,7 @@ func TestAPageThatWasAwayForALittleKeepsItsSession(t *testing.T) {
 
 func TestAPageThatWasAwayForLongOpensANewSession(t *testing.T) {
 	inVisit(t, func(v visit) {
-		line := dialLine(v.t, v.pipes, v.visitor, nil)
+		line := dialLine(v.t, v.pipes, v.visitor)
 		line.join(v.id, 0, true)
 		synctest.Wait()
 		line.close()

@@ -221,7 +221,7 @@ func (s *Socket) Read(p []byte) (int, error) {
 		s.close(websocket.StatusUnsupportedData, NotBinary.Words())
 	case errors.Is(err, Protocol):
 		s.close(websocket.StatusProtocolError, Protocol.Words())
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF) && s.message == nil:
 		err = io.EOF
 	}
 	return n, err

@@ -43,30 +43,33 @@ type wire struct {
 	both   [2][]byte
 	parts  net.Buffers // here so that writing needs no memory of its own
 
-	idle  int           // bytes since the last payload; owned by the reader
-	since time.Duration // when counting them began
+	idle  atomic.Int64  // bytes since the last payload
+	since time.Duration // when counting them began; owned by whoever reads, the library lets one at a time
 }
 
 func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF // the library takes an end between two reads of a message for the message's
+	}
 	if len(p) > readAhead {
 		return n, err // straight into a payload: it brings something
 	}
-	w.idle += n
-	if w.idle > floodBytes {
+	if w.idle.Add(int64(n)) > floodBytes {
 		now := time.Since(w.born)
 		if now-w.since < floodTime {
 			return 0, errFlood
 		}
-		w.idle, w.since = n, now
+		w.idle.Store(int64(n))
+		w.since = now
 	}
 	return n, err
 }
 
-// content says that a payload of n bytes has come.
+// content says that a payload of n bytes has come. Whoever says goodbye may be the one to read by now.
 func (w *wire) content(n int) {
 	if n > 0 {
-		w.idle = 0
+		w.idle.Store(0)
 	}
 }
 

@@ -35,40 +35,94 @@ func acceptInMemory(t testing.TB, conn net.Conn) *Socket {
 	return socket
 }
 
-// wired is a page's end of a WebSocket in memory. What comes is noted by a goroutine of its own, as a browser does.
-type wired struct {
-	t      testing.TB
-	conn   net.Conn
-	served chan struct{} // closed when the server's end is over
-	over   chan struct{} // closed when nothing comes any more
+// arrivals are what came to a page, on whatever carriers.
+type arrivals struct {
+	t testing.TB
 
 	mu    sync.Mutex
 	came  []byte // of the session, in order
 	up    int64  // bytes up as far as told
 	tolds []answer
-	code  int
-	words string
+	cuts  int // carriers that were cut off
 }
 
-// dialLine opens a WebSocket to Pipes; cut may wrap the page's end of the connection.
-func dialLine(t testing.TB, pipes *Pipes, v Visitor, cut func(net.Conn) net.Conn) *wired {
+func (a *arrivals) noteCut() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.cuts++
+}
+
+// note takes bytes of the session. Doubles are dropped by their position; there must be no gap.
+func (a *arrivals) note(pos int64, chunk []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if known := int64(len(a.came)) - pos; known < 0 {
+		a.t.Errorf("bytes from %d on came, %d are known", pos, len(a.came))
+	} else if known < int64(len(chunk)) {
+		a.came = append(a.came, chunk[known:]...)
+	}
+}
+
+func (a *arrivals) noteTold(said answer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.tolds = append(a.tolds, said)
+	a.up = max(a.up, said.Up)
+}
+
+func (a *arrivals) got() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return string(a.came)
+}
+
+// known is how far the page knows that the server is.
+func (a *arrivals) known() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.up
+}
+
+func (a *arrivals) lastTold() (last answer, n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if n = len(a.tolds); n > 0 {
+		last = a.tolds[n-1]
+	}
+	return last, n
+}
+
+// wired is a page's end of a WebSocket in memory. What comes is noted by a goroutine of its own, as a browser does.
+type wired struct {
+	*arrivals
+	conn   net.Conn
+	served chan struct{} // closed when the server's end is over
+	over   chan struct{} // closed when nothing comes any more; the rest may be read then
+	code   int
+	words  string
+}
+
+// dialLine opens a WebSocket to Pipes for a page that has nothing yet.
+func dialLine(t testing.TB, pipes *Pipes, v Visitor) *wired {
 	t.Helper()
 	ours, theirs := net.Pipe()
-	if cut != nil {
-		ours = cut(ours)
-	}
+	return dialOn(t, pipes, v, ours, theirs, &arrivals{t: t})
+}
+
+func dialOn(t testing.TB, pipes *Pipes, v Visitor, ours, theirs net.Conn, all *arrivals) *wired {
+	t.Helper()
 	socket := acceptInMemory(t, theirs)
-	w := &wired{t: t, conn: ours, served: make(chan struct{}), over: make(chan struct{})}
+	w := &wired{arrivals: all, conn: ours, served: make(chan struct{}), over: make(chan struct{})}
 	go func() {
 		defer close(w.served)
 		pipes.Carry(context.Background(), socket, v)
 	}()
-	go w.read(t)
+	go w.read()
 	return w
 }
 
 // read notes what comes until the connection ends.
-func (w *wired) read(t testing.TB) {
+func (w *wired) read() {
 	defer close(w.over)
 	defer w.conn.Close()
 	p := &peer{Conn: w.conn, r: bufio.NewReader(w.conn)}
@@ -78,37 +132,29 @@ func (w *wired) read(t testing.TB) {
 		case err != nil:
 			return
 		case opcode == 8:
-			w.mu.Lock()
 			w.code, w.words = int(binary.BigEndian.Uint16(payload)), string(payload[2:])
-			w.mu.Unlock()
 			_, _ = w.conn.Write(append([]byte{0x88, 0x80 | 2, 0, 0, 0, 0}, payload[:2]...))
 		case opcode == 2:
-			w.note(t, payload)
+			w.take(payload)
 		}
 	}
 }
 
-func (w *wired) note(t testing.TB, message []byte) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (w *wired) take(message []byte) {
 	switch message[0] {
 	case frameTold:
-		var a answer
-		if err := json.Unmarshal(message[1:], &a); err != nil {
-			t.Errorf("told %q: %v", message, err)
+		var said answer
+		if err := json.Unmarshal(message[1:], &said); err != nil {
+			w.t.Errorf("told %q: %v", message, err)
 		}
-		w.tolds = append(w.tolds, a)
-		w.up = max(w.up, a.Up)
+		w.noteTold(said)
 	case frameBytes:
-		pos, chunk := int64(binary.BigEndian.Uint64(message[1:])), message[dataHead:]
+		w.note(int64(binary.BigEndian.Uint64(message[1:])), message[dataHead:])
+		w.mu.Lock()
 		w.up = max(w.up, int64(binary.BigEndian.Uint64(message[9:])))
-		if known := int64(len(w.came)) - pos; known < 0 {
-			t.Errorf("bytes from %d on came, %d are known", pos, len(w.came))
-		} else if known < int64(len(chunk)) {
-			w.came = append(w.came, chunk[known:]...)
-		}
+		w.mu.Unlock()
 	default:
-		t.Errorf("frame %x", message)
+		w.t.Errorf("frame %x", message)
 	}
 }
 
@@ -125,7 +171,9 @@ func (w *wired) sayBytes(kind byte, body []byte, numbers ...int64) {
 
 func (w *wired) join(id string, have int, take bool) {
 	w.mu.Lock()
-	w.came = make([]byte, have)
+	if len(w.came) < have {
+		w.came = make([]byte, have) // it came by another carrier, of which this page's end knows nothing
+	}
 	w.mu.Unlock()
 	body, _ := json.Marshal(joinFrame{ID: id, Have: int64(have), Take: take})
 	w.sayBytes(frameJoin, body)
@@ -136,19 +184,4 @@ func (w *wired) close() {
 	_ = w.conn.Close()
 	<-w.over
 	<-w.served
-}
-
-func (w *wired) lastTold() (a answer, n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if n = len(w.tolds); n > 0 {
-		a = w.tolds[n-1]
-	}
-	return a, n
-}
-
-func (w *wired) got() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return string(w.came)
 }
