@@ -26,7 +26,7 @@ type line struct {
 	pipe   *pipe // set by join
 	gap    int64 // owned by the reader: one more than the position of the gap that was told last
 
-	finishing sync.WaitGroup // the writer that says goodbye, if it had to be started
+	writers sync.WaitGroup // those that were started here
 
 	// Guarded by the pipe's mu.
 	busy  bool   // somebody writes
@@ -72,18 +72,23 @@ func (s *Pipes) Carry(ctx context.Context, socket *Socket, v Visitor) {
 		return
 	}
 	defer s.unseat(v.Address)
-	first, reason := l.join(ctx, v)
-	if reason != 0 {
-		socket.End(reason)
-		return
+	joined := make(chan bool)
+	go func() { // whose stack goes with it; an idle page keeps ours
+		defer close(joined)
+		defer l.survive(ctx)
+		joined <- l.join(ctx, &v)
+	}()
+	if <-joined {
+		defer l.end()
+		l.listen()
 	}
-	defer socket.End(Lost) // unless it has been closed with more than that
-	defer l.finishing.Wait()
-	defer l.pipe.leave(l)
-	if err := l.handle(first); err != nil {
-		l.pipe.End(endOf(err))
-	}
-	l.listen()
+}
+
+// end lets go of the pipe and then of the socket, which may have been closed with more than that.
+func (l *line) end() {
+	l.pipe.leave(l)
+	l.writers.Wait()
+	l.socket.End(Lost)
 }
 
 // survive keeps a mistake of ours from taking other pages down.
@@ -94,34 +99,45 @@ func (l *line) survive(ctx context.Context) {
 	}
 }
 
-// join waits for the first frame, and finds the pipe or opens it. What the frame asks for besides is left to be handled.
-func (l *line) join(ctx context.Context, v Visitor) (first frame, why Reason) {
+// join waits for the first frame and does what it says: finds the pipe, or opens one, and tells the page how far it is.
+func (l *line) join(ctx context.Context, v *Visitor) bool {
+	j, err := l.firstFrame(ctx)
+	if err != nil {
+		l.socket.End(endOf(err))
+		return false
+	}
+	p, refused := l.pipes.findOrOpen(j.ID, *v)
+	if refused != nil {
+		l.socket.End(refused.code)
+		return false
+	}
+	if !p.admit(l) {
+		l.socket.End(Moved)
+		return false
+	}
+	l.pipe, l.named = p, j.ID == ""
+	first := frame{kind: framePing, have: j.Have}
+	if j.Take {
+		first.kind = frameTake
+	}
+	if err := l.handle(first); err != nil {
+		p.End(endOf(err))
+	}
+	return true
+}
+
+func (l *line) firstFrame(ctx context.Context) (j joinFrame, err error) {
 	l.within(l.pipes.config.JoinIn)
 	defer context.AfterFunc(ctx, func() { _ = l.socket.SetReadDeadline(time.Unix(1, 0)) })()
 	message, err := l.next()
 	defer giveBack(message)
 	if ctx.Err() != nil {
-		return first, Restart
+		return j, Restart
 	}
 	if err != nil {
-		return first, endOf(err)
+		return j, err
 	}
-	j, err := readJoin(*message)
-	if err != nil {
-		return first, endOf(err)
-	}
-	p, refused := l.pipes.findOrOpen(j.ID, v)
-	switch {
-	case refused != nil:
-		return first, refused.code
-	case !p.admit(l):
-		return first, Moved
-	}
-	l.pipe, l.named = p, j.ID == ""
-	if j.Take {
-		return frame{kind: frameTake, have: j.Have}, 0
-	}
-	return frame{kind: framePing, have: j.Have}, 0
+	return readJoin(*message)
 }
 
 // messages are lent while one is read or written, so that an idle line holds none.
@@ -207,15 +223,14 @@ func (l *line) bring(f frame) (tell bool) {
 	return tell
 }
 
-// answer writes what is due by now.
+// answer has written what is due by now. The reader does not do so itself: writing takes a larger stack, which it would keep.
 func (l *line) answer(tell bool) {
 	l.pipe.mu.Lock()
 	l.tell = l.tell || tell || l.pipe.received-l.told >= tellEvery
-	mine := l.tell && l.claim()
-	l.pipe.mu.Unlock()
-	if mine {
-		l.write()
+	if l.tell && l.claim() {
+		l.writeAside()
 	}
+	l.pipe.mu.Unlock()
 }
 
 // claim says whether the caller is to write; the pipe's mu is held.
@@ -230,10 +245,18 @@ func (l *line) claim() bool {
 // finish has the last bytes written and goodbye said, within a moment; the pipe's mu is held.
 func (l *line) finish() {
 	if l.claim() {
-		l.finishing.Go(l.write)
+		l.writeAside()
 		return
 	}
 	l.socket.hurry()
+}
+
+// writeAside has a goroutine of its own write; the caller has claimed that.
+func (l *line) writeAside() {
+	l.writers.Go(func() {
+		defer l.survive(context.Background())
+		l.write()
+	})
 }
 
 // write writes what is due until nothing is. A socket that does not take it in time is dropped; the bytes stay kept.

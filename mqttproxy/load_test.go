@@ -132,6 +132,10 @@ func BenchmarkIdlePage(b *testing.B) {
 				before := residentBytes()
 				startClients(b, address, pages, carrier)
 				after := residentBytes()
+				var memory runtime.MemStats
+				runtime.ReadMemStats(&memory)
+				b.ReportMetric(float64(memory.StackInuse)/pages/1024, "KiB-of-stacks/page")
+				b.ReportMetric(float64(memory.HeapAlloc)/pages/1024, "KiB-of-heap/page")
 				b.ReportMetric(float64(after-before)/pages/1024, "KiB/page")
 				b.ReportMetric(float64(runtime.NumGoroutine())/pages, "goroutines/page")
 			}

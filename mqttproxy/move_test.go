@@ -212,6 +212,7 @@ func (f *far) finish(way string) {
 			f.cut(0)
 		}
 		f.open(true, int64(len(f.got)))
+		f.lines[0].writers.Wait()
 		for len(f.got) < len(f.truth.sent) {
 			f.deliver(f.lines[0], 1)
 		}
@@ -284,7 +285,7 @@ func (f *far) step(t *rapid.T, fresh func(n int) []byte) {
 		f.cut(line)
 	}
 	for _, l := range f.lines {
-		l.finishing.Wait()
+		l.writers.Wait()
 	}
 }
 

@@ -82,6 +82,9 @@ func (r *replay) release(have int64) int {
 
 // find gives the index of the piece that holds the byte at pos.
 func (r *replay) find(pos int64) int {
+	if last := len(r.pieces) - 1; last >= 0 && r.pieces[last].pos <= pos {
+		return last // most often: what has just been kept is sent
+	}
 	return sort.Search(len(r.pieces), func(i int) bool { return r.pieces[i].end() > pos })
 }
 
