@@ -66,6 +66,7 @@ var networks = []network{
 	{name: "and no-store ignored", bad: hostile.Bad{Cache: "rude"}, ways: all[:1], won: wire.BySocket, then: secondPage},
 	{name: "bodies up to 8 KB", bad: hostile.Bad{MaxBody: 8 << 10}, ways: all, won: wire.BySocket, more: 20 << 10},
 	{name: "asleep for a moment", ways: all, won: wire.BySocket, then: doze},
+	{name: "asleep, and connections lost", ways: all, won: wire.BySocket, then: sleep},
 	{name: "another address", ways: all, won: wire.BySocket, then: moves},
 }
 
@@ -79,6 +80,7 @@ type cell struct {
 	device *wire.Client
 	pipe   *wire.Pipe
 	client *wire.Client // on the pipe
+	first  wire.Message // the first value that it was shown
 }
 
 // between puts a network in front of the server.
@@ -124,7 +126,7 @@ func (c *cell) watch() (up, first time.Duration, won string) {
 	must(c.t, err)
 	c.client, up, won = client, time.Since(began), c.pipe.Went()[0]
 	must(c.t, client.Subscribe(1, c.key.topic("publish")))
-	_, err = client.Receive(prompt)
+	c.first, err = client.Receive(prompt)
 	must(c.t, err)
 	first = time.Since(began)
 	c.t.Logf("MQTT was up after %v by %s, the first value there after %v", up.Round(time.Millisecond), won, first.Round(time.Millisecond))
@@ -163,8 +165,14 @@ func cutByItself(c *cell) {
 func moves(c *cell) { c.Set(hostile.Bad{From: "127.0.0.2"}) }
 
 // doze stops everything for a moment that is too short for anybody to notice; what was under way goes on.
-func doze(c *cell) {
+func doze(c *cell) { stop(c, func() {}) }
+
+// sleep is longer: whoever is on the way has forgotten the page's connections by the end. The session is still there.
+func sleep(c *cell) { stop(c, c.Cut) }
+
+func stop(c *cell, meanwhile func()) {
 	c.Set(hostile.Bad{Still: true})
+	meanwhile()
 	sent := make(chan error, 1)
 	go func() { sent <- c.client.Ping() }()
 	select {
