@@ -114,8 +114,9 @@ func (c *cell) settle() {
 
 // dial begins to connect the page.
 func (c *cell) dial(door wire.Door, plan ...string) {
-	c.pipe = wire.DialPipe(door, plan...)
-	c.t.Cleanup(func() { _ = c.pipe.Close() })
+	pipe := wire.DialPipe(door, plan...)
+	c.t.Cleanup(func() { _ = pipe.Close() })
+	c.pipe = pipe
 }
 
 // watch logs in and waits for the first value. It says after how long MQTT was up, by which way, and the value there.
@@ -265,6 +266,18 @@ func (c *cell) begin(name, plan, want string, most time.Duration, door wire.Door
 	return row{name, plan, won, up, first}
 }
 
+// rest is what else comes within a moment, for the words of a failure.
+func rest(reader *wire.Client) string {
+	words := &strings.Builder{}
+	for {
+		m, err := reader.Receive(3 * time.Second)
+		if err != nil {
+			return words.String()
+		}
+		_, _ = fmt.Fprintf(words, "%.100s, ", m.Payload)
+	}
+}
+
 // converse sends messages both ways and wants each of them once, in the order of its sender, at both ends.
 func converse(c *cell, each int, round string, more int) {
 	c.t.Helper()
@@ -294,7 +307,7 @@ func converse(c *cell, each int, round string, more int) {
 			}
 			decode(c.t, opened(c.t, m.Payload).Data, &got)
 			if got.Round != round || got.N != next[got.From] || (more > 0 && got.N == each-1 && len(got.More) != more) {
-				c.t.Fatalf("at the %s's end came %.100s, want %s %v", who, m.Payload, round, next)
+				c.t.Fatalf("at the %s's end came %.100s, want %s %v; then %s", who, m.Payload, round, next, rest(reader))
 			}
 			next[got.From]++
 		}
