@@ -112,6 +112,11 @@ func TestClaimsAnswerAsDocumented(t *testing.T) {
 	s.revoke("barn")
 	b := s.browser()
 	bearer := func(token string) reply { return b.do(http.MethodGet, "/api/claims", "", "Authorization", token) }
+	for began := time.Now(); bearer("Bearer "+gone.Key).StatusCode == http.StatusOK; { // until it notices what another process did
+		if time.Since(began) > prompt {
+			t.Fatal("a revoked key is still good")
+		}
+	}
 
 	t.Run("a key's own claims", func(t *testing.T) {
 		r := bearer("Bearer " + k.Key)
