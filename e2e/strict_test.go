@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -112,6 +113,44 @@ func TestStrictBrokerIsEnteredOnlyWhenThePersonAgrees(t *testing.T) {
 	}
 	if n := logins(log, k); n != 2 {
 		t.Errorf("%d logins under the entity's name, want the device's and one for all pages", n)
+	}
+}
+
+func TestClaimsAndBrokerFailApartFromEachOther(t *testing.T) {
+	back := start(t)
+	k := back.addKey("shed")
+	address, broker := strictBroker(t, k)
+	front := back.inFront(t, "--upstream-mqtt", "mqtt://"+address)
+	person := front.browser()
+	person.signIn(k)
+	if r := person.post("/agree", url.Values{}); r.StatusCode != http.StatusSeeOther {
+		t.Fatalf("agreeing: %s", r.Status)
+	}
+	page := person.live()
+	must(t, page.Subscribe(1, k.topic("publish")))
+	front.linkUp(1)
+	must(t, broker.Process.Signal(syscall.SIGSTOP)) // the one that takes messages is gone, the one that knows keys is there
+	front.browser().signIn(k)
+	must(t, page.Publish(wire.Message{Topic: k.topic("publish"), Payload: []byte(`{"data":1}`)}))
+	must(t, broker.Process.Signal(syscall.SIGCONT))
+	if _, ok := reads(t, page, prompt, nil); !ok {
+		t.Error("what was sent into a short silence did not come through")
+	}
+
+	back.stop()
+	must(t, page.Publish(wire.Message{Topic: k.topic("publish"), QoS: 1, Payload: []byte(`{"data":{"still":"here"}}`)}))
+	if m, ok := reads(t, page, prompt, func(n notice) {
+		if n.Link != nil && !n.Link.Up {
+			t.Errorf("the page is told %+v, and its link is up", n.Link)
+		}
+	}); !ok || !strings.Contains(string(m.Payload), "still") {
+		t.Errorf("without the claims the page hears %s", m.Payload)
+	}
+	if r := person.do(http.MethodGet, "/", ""); r.StatusCode != http.StatusOK {
+		t.Errorf("who is signed in sees %s", r.Status)
+	}
+	if r := front.browser().post("/session", url.Values{"key": {"another-key"}}); r.StatusCode != http.StatusBadGateway || !strings.Contains(r.body, "is not answering") {
+		t.Errorf("who comes new is told %s", r.Status)
 	}
 }
 

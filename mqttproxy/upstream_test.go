@@ -284,7 +284,7 @@ func TestAFightForTheEntityIsRecognised(t *testing.T) {
 }
 
 func TestNothingIsLostWhenTheBrokerRestarts(t *testing.T) {
-	const each = 1500
+	const each = 3400
 	m := lenient(t, fullACL)
 	f := newFront(t, m.address())
 	t.Cleanup(f.Need(shed()))
@@ -322,6 +322,89 @@ func TestNothingIsLostWhenTheBrokerRestarts(t *testing.T) {
 	}
 	t.Logf("%d messages over two restarts, %d came twice", n, again)
 	f.is(func(s State) bool { return !s.Down })
+}
+
+// numbers listens on the key's publish topic as somebody who is told of everything, restarts included, and counts numbered messages.
+func (m *mosquitto) numbers(all int) (arrived func(n int) int) {
+	m.t.Helper()
+	var mu sync.Mutex
+	came := make([]int, all)
+	o := mqtt.NewClientOptions().AddBroker("tcp://" + m.address().Host).SetClientID("listener").SetUsername("service").SetPassword(serviceKey)
+	o.SetProtocolVersion(4).SetCleanSession(false).SetMaxReconnectInterval(100 * time.Millisecond)
+	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
+		var n int
+		if _, err := fmt.Sscan(string(m.Payload()), &n); err == nil {
+			mu.Lock()
+			came[n]++
+			mu.Unlock()
+		}
+	})
+	c := mqtt.NewClient(o)
+	if token := c.Connect(); !token.WaitTimeout(10*time.Second) || token.Error() != nil {
+		m.t.Fatal(token.Error())
+	}
+	m.t.Cleanup(func() { c.Disconnect(100) })
+	if token := c.Subscribe(shedOwn, 1, nil); !token.WaitTimeout(10*time.Second) || token.Error() != nil {
+		m.t.Fatal(token.Error())
+	}
+	return func(n int) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return came[n]
+	}
+}
+
+func TestWhatWasAcknowledgedToAPageHasArrived(t *testing.T) {
+	const all, senders = 10_000, 16
+	m := lenient(t, fullACL)
+	f := newFront(t, m.address())
+	t.Cleanup(f.Need(shed()))
+	f.up()
+	arrived := m.numbers(all)
+	var next, unsure atomic.Int32
+	acknowledged := make([]atomic.Bool, all)
+	var sending sync.WaitGroup
+	for range senders {
+		sending.Go(func() {
+			for n := next.Add(1) - 1; n < all; n = next.Add(1) - 1 {
+				for { // until the link is there: the page would be told that nothing was sent
+					err := f.Publish(t.Context(), shedOwn, fmt.Append(nil, n), 1)
+					if errors.Is(err, errLinkDown) {
+						time.Sleep(5 * time.Millisecond)
+						continue
+					}
+					acknowledged[n].Store(err == nil)
+					if err != nil {
+						unsure.Add(1)
+					}
+					break
+				}
+			}
+		})
+	}
+	for _, at := range []int32{all / 3, 2 * all / 3} {
+		for next.Load() < at {
+			time.Sleep(time.Millisecond)
+		}
+		m.end(syscall.SIGTERM)
+		m.start()
+	}
+	sending.Wait()
+	lost := func() (n int) {
+		for i := range acknowledged {
+			if acknowledged[i].Load() && arrived(i) == 0 {
+				n++
+			}
+		}
+		return n
+	}
+	for until := time.Now().Add(20 * time.Second); lost() > 0 && time.Now().Before(until); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if n := lost(); n > 0 {
+		t.Errorf("%d messages were acknowledged and did not arrive", n)
+	}
+	t.Logf("%d messages over two restarts, of %d nobody knew whether they arrived", all, unsure.Load())
 }
 
 func TestAFrozenBrokerIsNoticed(t *testing.T) {
