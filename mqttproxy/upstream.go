@@ -37,7 +37,7 @@ type UplinksConfig struct {
 	PingEvery  time.Duration // silence after which we ask whether the broker is there; 0 means 10 s
 	Silence    time.Duration // silence after which it is not; 0 means 20 s
 	RetryFirst time.Duration // longest wait after the first failure, twice that after the next; 0 means 500 ms
-	RetryMost  time.Duration // longest wait of all; 0 means 30 s
+	RetryMost  time.Duration // longest wait of all; 0 means 15 s
 	Soon       time.Duration // a connection that was lost before that was taken from us; 0 means 15 s
 	FightPause time.Duration // how long to leave a broker alone that has refused us, or a client that has taken our place; 0 means a minute
 	EchoIn     time.Duration // how long to wait for our own message to come back; 0 means 2 s
@@ -65,7 +65,7 @@ func (c UplinksConfig) withDefaults() UplinksConfig {
 		value time.Duration
 	}{
 		{&c.Linger, time.Minute}, {&c.ConnectIn, 8 * time.Second}, {&c.WriteIn, 5 * time.Second}, {&c.PingEvery, 10 * time.Second},
-		{&c.Silence, 20 * time.Second}, {&c.RetryFirst, 500 * time.Millisecond}, {&c.RetryMost, 30 * time.Second}, {&c.Soon, 15 * time.Second},
+		{&c.Silence, 20 * time.Second}, {&c.RetryFirst, 500 * time.Millisecond}, {&c.RetryMost, 15 * time.Second}, {&c.Soon, 15 * time.Second},
 		{&c.FightPause, time.Minute}, {&c.EchoIn, 2 * time.Second}, {&c.Blink, 2 * time.Second},
 	} {
 		if *d.field == 0 {

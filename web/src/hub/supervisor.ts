@@ -30,6 +30,7 @@ export class Supervisor {
   readonly memory = new Memory();
   /** What the server last said of its own link; null while there is nothing to say. */
   upstream: Upstream | null = null;
+  private toldBy: Line | null = null;
 
   private ladder: Ladder = ground;
   private lines: Line[] = [];
@@ -179,7 +180,7 @@ export class Supervisor {
     this.tellWay();
     if (this.state.link !== "live") this.happen({ kind: "opened", at: Date.now() });
     // A new session is told at once if that link is down, and nothing if it is up.
-    if (this.upstream && line !== took) this.tellUpstream({ ...this.upstream, up: true });
+    if (this.upstream && line !== took && line !== this.toldBy) this.tellUpstream({ ...this.upstream, up: true });
     this.outbox.up((p) => this.write(p));
   }
 
@@ -285,6 +286,7 @@ export class Supervisor {
     else if (n.refused) this.outbox.refused(line.base + n.refused.id, n.refused.sentence);
     if (n.link) {
       const { up, since = "", why = "", sentence = "" } = n.link;
+      this.toldBy = line;
       this.tellUpstream({ kind: "upstream", up, since: Date.parse(since) || Date.now(), why, words: sentence });
     }
   }
