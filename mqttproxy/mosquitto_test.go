@@ -75,9 +75,10 @@ func strict(t *testing.T) *mosquitto {
 	}
 	all, err := json.Marshal(map[string]any{
 		"defaultACLAccess": map[string]bool{"publishClientSend": false, "publishClientReceive": true, "subscribe": false, "unsubscribe": true},
-		"clients":          []any{client("k1", shedSub, shedKey), client("service", "", serviceKey)},
+		"clients":          []any{client("k1", shedSub, shedKey), client("k2", shedSub, shedKey), client("service", "", serviceKey)},
 		"roles": []any{
 			map[string]any{"rolename": "k1", "acls": []any{acl("publishClientSend", shedOwn), acl("subscribeLiteral", shedHeard)}},
+			map[string]any{"rolename": "k2", "acls": []any{acl("subscribeLiteral", "acme/eu/k2/messages")}},
 			map[string]any{"rolename": "service", "acls": []any{acl("publishClientSend", "#"), acl("subscribePattern", "#")}},
 		},
 	})

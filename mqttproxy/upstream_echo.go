@@ -88,6 +88,7 @@ func (e *echoes) overdue(now time.Time) (show []Arrival, next time.Time) {
 				continue
 			}
 			show = append(show, w.sent)
+			w.sent = Arrival{} // its sum is enough to know it by
 			w.shown, w.due = true, now.Add(lateEcho)
 		}
 		if !w.due.IsZero() && (next.IsZero() || w.due.Before(next)) {

@@ -81,6 +81,9 @@ const (
 	inBody
 )
 
+// lastCode is the highest with which MQTT 3.1.1 refuses a CONNECT.
+const lastCode = 5
+
 // lengthOf are the packets a broker may send to a client that subscribes to one filter at a time, at QoS 1 and below.
 // PUBLISH is any length.
 var lengthOf = map[byte]int{typeConnack: 2, typePuback: 2, typeSuback: 3, typeUnsuback: 2, typePingresp: 0}
@@ -111,6 +114,9 @@ func (f *framing) feed(b []byte) error {
 			}
 		case inBody:
 			n := min(f.left, len(b))
+			if code := b[n-1]; f.first>>4 == typeConnack && n == f.left && code > lastCode {
+				return fmt.Errorf("%w: a CONNACK with code %d", errUpstreamPacket, code) // the library would take it for a yes
+			}
 			b = b[n:]
 			if f.left -= n; f.left == 0 {
 				f.state = atType

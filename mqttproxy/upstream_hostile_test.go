@@ -111,12 +111,13 @@ func TestAHostileBrokerCostsLittle(t *testing.T) {
 		"a SUBACK with codes for everybody": {puppet: func(p *puppet) {
 			p.suback = func(id []byte) []byte { return append([]byte{0x90, 6, id[0], id[1]}, 1, 1, 1, 1) }
 		}},
-		"a PUBLISH at QoS 2":       {says: publishPacket(shedHeard, "x", 2, 1)},
-		"a PUBLISH without topic":  {says: []byte{0x30, 0}},
-		"a SUBSCRIBE":              {says: subscribePacket(1, 0, "#")},
-		"a CONNECT":                {says: connectPacket(0)},
-		"a PUBREL with a long way": {says: []byte{0x62, 0x80, 0x80, 0x01}},
-		"a packet of no type":      {says: []byte{0xf0, 0}},
+		"a CONNACK with a code that is none": {puppet: func(p *puppet) { p.connack = []byte{0x20, 2, 0, 6} }},
+		"a PUBLISH at QoS 2":                 {says: publishPacket(shedHeard, "x", 2, 1)},
+		"a PUBLISH without topic":            {says: []byte{0x30, 0}},
+		"a SUBSCRIBE":                        {says: subscribePacket(1, 0, "#")},
+		"a CONNECT":                          {says: connectPacket(0)},
+		"a PUBREL with a long way":           {says: []byte{0x62, 0x80, 0x80, 0x01}},
+		"a packet of no type":                {says: []byte{0xf0, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPuppet(t, func(p *puppeteer) { _, _ = p.Write(tt.says) })

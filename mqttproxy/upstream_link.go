@@ -135,7 +135,7 @@ func (l *uplink) set(c *upstreamConn, at time.Time) {
 // person has agreed to that. The entity itself can be only one connection of all its keys.
 func (l *uplink) clientID() (id string, release func(), err error) {
 	if !l.up.Agreed(l.subject) {
-		return l.subject.String() + "#" + l.up.Program, func() {}, nil
+		return l.ownID(), func() {}, nil
 	}
 	release, ok := l.up.hold(l.subject, l.keyID)
 	if !ok {
@@ -144,6 +144,8 @@ func (l *uplink) clientID() (id string, release func(), err error) {
 	return l.subject.String(), release, nil
 }
 
+func (l *uplink) ownID() string { return l.subject.String() + "#" + l.up.Program }
+
 // judge says what the end of a connection means, and how long to wait before the next.
 func (l *uplink) judge(ctx context.Context, lasted time.Duration, err error, failures int) time.Duration {
 	why, wait := WhyAway, jitter(l.up.RetryFirst, l.up.RetryMost, failures)
@@ -151,7 +153,7 @@ func (l *uplink) judge(ctx context.Context, lasted time.Duration, err error, fai
 	case errors.Is(err, errHeldByOther), l.fought(lasted, err):
 		why, wait = WhyTaken, l.up.FightPause+rand.N(l.up.FightPause/8+1)
 	case errors.Is(err, errIDRefused), errors.Is(err, errLogin), errors.Is(err, errNotListen):
-		why, wait = l.refused(ctx, err, wait)
+		why, wait = l.refused(ctx, err, wait, failures)
 	case badCertificate(err):
 		why = WhyCertificate
 	}
@@ -164,19 +166,20 @@ func (l *uplink) judge(ctx context.Context, lasted time.Duration, err error, fai
 	return wait
 }
 
-// refused finds out what a refusal means, by asking whose key it is.
-func (l *uplink) refused(ctx context.Context, err error, wait time.Duration) (Why, time.Duration) {
+// refused finds out what a refusal means, by asking whose key it is. A broker that goes on refusing is asked ever less often.
+func (l *uplink) refused(ctx context.Context, err error, wait time.Duration, failures int) (Why, time.Duration) {
+	rarely := l.up.FightPause << min(failures, 3)
 	asked := l.up.Check(ctx, l.keyID)
 	switch {
 	case errors.Is(asked, access.ErrKeyUnknown):
 		l.up.Ended(l.keyID)
-		return WhyRefused, l.up.FightPause
+		return WhyRefused, rarely
 	case asked != nil: // nobody can say
 		return WhyRefused, wait
 	case !errors.Is(err, errLogin) && !l.up.Agreed(l.subject):
-		return WhyConsent, l.up.FightPause
+		return WhyConsent, rarely
 	}
-	return WhyRefused, l.up.FightPause
+	return WhyRefused, rarely
 }
 
 // Fights: three connections lost soon after they were made, within a minute, are somebody else with the same client id.
@@ -325,11 +328,7 @@ func (l *uplink) farewell(ctx context.Context) {
 	if !retired || l.up.Agreed(l.subject) {
 		return
 	}
-	id, _, err := l.clientID()
-	if err != nil {
-		return
-	}
-	if c, err := l.connect(ctx, id, true); err == nil {
+	if c, err := l.connect(ctx, l.ownID(), true); err == nil {
 		c.close()
 	}
 }
