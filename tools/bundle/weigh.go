@@ -8,10 +8,10 @@ import (
 
 // Limits of script per page, packed with brotli: what a phone on a slow network downloads before it is live.
 const (
-	// The board and the worker, which tells who was signed out and what was sent by hand; 4,000 of it are the ladder and
-	// the pipe, without which bad networks see nothing live.
-	viewerLimit    = 25_000
-	developerLimit = 30_000 // the same with the developer view
+	// The board and the worker; 7,000 of it are the pipe with its three carriers and the ladder, without which bad networks
+	// see nothing live and every change of networks is a new session.
+	viewerLimit    = 27_000
+	developerLimit = 31_000 // the same with the developer view
 	checkLimit     = 10_000 // the check of the connection, which people open when their network is bad
 )
 

@@ -1,7 +1,7 @@
 /** The board's script: joins the hub to what the server rendered. */
 import { mark, mib, newest } from "./bounds";
 import { parse } from "./envelope";
-import { type Heard, randomId, type ToPage, type Upstream } from "./hub/protocol";
+import { type Heard, type HubSettings, randomId, type ToPage, type Upstream } from "./hub/protocol";
 import { Link } from "./link";
 import { shown } from "./shown";
 import { initial, type State } from "./state";
@@ -13,9 +13,7 @@ import { Status } from "./view/status";
 import { Switch } from "./view/switch";
 import { say } from "./words";
 
-interface Settings {
-  readonly subscribe: readonly string[];
-  readonly publish: string;
+interface Settings extends Omit<HubSettings, "ways"> {
   readonly entity: string;
   readonly now: string;
 }
@@ -28,13 +26,15 @@ const now = () => Date.now() + skew;
 
 const board = new Board(find(document, "[data-groups]"), now);
 const status = new Status();
-const link = new Link(settings, hear);
+const ways = (document.documentElement.dataset.ways ?? "").split(" ");
+const link = new Link({ ...settings, ways }, hear);
 
 let state: State = initial(opened);
 let developer: Developer | null = null;
 let missed = 0; // messages the server had to drop
 let troubled = false; // people were told about the trouble that is over now
-let meanwhile: number | null = null; // values that came in right after it
+let away = false; // the machine slept, or nobody looked, until now
+let meanwhile: number | null = null; // values that came in right after either
 let upstream: Upstream | null = null; // how the server's own link is, while it is down
 let early: Heard[] = []; // for the developer view, until it is loaded
 let refreshing = false;
@@ -58,6 +58,10 @@ function hear(message: ToPage): void {
       break;
     case "upstream":
       upstream = message.up ? null : message;
+      break;
+    case "away":
+      away = true;
+      if (state.link === "live") countNew();
       break;
     case "accepted":
     case "unsent":
@@ -86,12 +90,18 @@ function become(to: State): void {
   const back = to.link === "live" && state.link !== "live";
   state = to;
   if (back) freshDeveloper();
-  if (!back || !troubled) return;
+  if (back && (troubled || away)) countNew();
+}
+
+/** countNew tells people, a moment later, how many values came in that they could not see coming. */
+function countNew(): void {
   troubled = false;
-  meanwhile = 0;
+  meanwhile ??= 0;
   setTimeout(() => {
-    if (meanwhile) status.say(say.back(meanwhile), Date.now());
+    if (state.link !== "live") return; // it turned out to be lost: what counts comes when it is back
+    if (meanwhile) status.say((away ? say.away : say.back)(meanwhile), Date.now());
     meanwhile = null;
+    away = false;
     refresh();
   }, 1500);
 }
@@ -99,12 +109,12 @@ function become(to: State): void {
 /** refresh says what is true this second. */
 function refresh(): void {
   const at = Date.now();
-  let what = shown(state, at, navigator.onLine, opened);
+  let what = shown(state, at, { online: navigator.onLine, secure: location.protocol === "https:", opened });
   if (what.strip === "" && upstream)
     what = { ...what, strip: upstream.words || say.upstreamDown(upstream.since, at), known: false };
   const agree = document.querySelector<HTMLElement>("[data-agree]");
   if (agree) agree.hidden = upstream?.why !== "consent" || what.strip !== upstream.words;
-  if (what.strip !== "" && state.lastLive > 0 && !(state.slow && state.link === "live")) troubled = true;
+  if (what.strip !== "" && state.lastLive > 0 && state.link !== "live") troubled = true;
   status.show(what, at);
   board.tick(what.known);
   put(find(document, "[data-summary]"), board.summary(state.link === "live"));

@@ -73,8 +73,13 @@ async function copyReport(): Promise<void> {
   setTimeout(() => put(copy, told.copy), copiedFor);
 }
 
-/** forget tells the boards' workers of this browser to try every way anew. */
+/** forget tells the boards' workers of this browser to try every way anew, and those that are yet to come. */
 function forget(): void {
+  try {
+    localStorage.removeItem("trellis-ladder");
+  } catch {
+    // a browser that keeps nothing
+  }
   const channel = new BroadcastChannel("trellis-ladder");
   channel.postMessage({ kind: "forget" });
   channel.close();

@@ -1,37 +1,42 @@
 /** The worker: one MQTT connection for all pages of this browser. It is a SharedWorker, or one worker for each page. */
-import { hello } from "./carrier/hello";
-import { isPipe } from "./carrier/ladder";
-import { Pipe } from "./carrier/pipe";
-import { webSocket } from "./carrier/socket";
+import type { Line, Wire } from "./carrier/wire";
 import { pahoClient } from "./hub/client";
 import { claim, openOwn, openShared, type Port } from "./hub/doors";
-import { randomId } from "./hub/protocol";
 import { Room } from "./hub/room";
-import { type Network, Supervisor } from "./hub/supervisor";
+import { Supervisor } from "./hub/supervisor";
 
 interface WorkerScope extends Port {
-  readonly location: { readonly protocol: string; readonly host: string };
+  readonly location: { readonly host: string; readonly origin: string; readonly protocol: string };
   onconnect?: ((event: { ports: readonly Port[] }) => void) | null;
   close(): void;
 }
 
 const scope = globalThis as unknown as WorkerScope;
-const address = `${scope.location.protocol === "https:" ? "wss:" : "ws:"}//${scope.location.host}/live`;
+const { host, origin, protocol } = scope.location;
+const address = `${protocol === "https:" ? "wss:" : "ws:"}//${host}/live`;
 
-const base = `${scope.location.protocol}//${scope.location.host}/live`;
-
-const network: Network = {
-  address,
-  newClient: () => pahoClient(address),
-  openRung: (way) =>
-    isPipe(way) ? (_url, _protocols, events) => new Pipe(base, way === "poll" ? "poll" : "stream", events) : webSocket,
-  hello: () => hello(base, randomId()),
+const wire: Wire = {
+  post: (path, headers, body, signal) =>
+    fetch(`${origin}/live${path}`, {
+      method: "POST",
+      headers,
+      body,
+      signal,
+      cache: "no-store",
+      redirect: "manual", // to a login page, perhaps: that is not our server
+      credentials: "same-origin",
+    }),
+  // The bare name is ours in this bundle, for paho-mqtt.
+  socket: () => new globalThis.WebSocket(address, ["trellis.pipe"]) as Line,
 };
 
 const room = new Room(
-  (settings, say) => new Supervisor(settings, network, say),
+  (settings, say, known) => new Supervisor(settings, { wire, newClient: () => pahoClient(address) }, say, known),
   () => scope.close(),
 );
+
+// The page that checks the connection asks for this.
+new BroadcastChannel("trellis-ladder").onmessage = () => room.forget();
 
 if ("onconnect" in scope) {
   let claimed = false;

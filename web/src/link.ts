@@ -1,5 +1,6 @@
 /** The page's side of the hub: finds or starts the worker, says hello and goodbye, notices when it is gone. */
 import { type HubSettings, randomId, type ToHub, type ToPage, version } from "./hub/protocol";
+import { recall, remember } from "./known";
 
 interface WorkerPort {
   onmessage: ((event: MessageEvent<ToPage>) => void) | null;
@@ -48,9 +49,13 @@ export class Link {
     addEventListener("pageshow", (event) => {
       if (event.persisted) this.hello();
     });
-    addEventListener("online", () => this.nudge(true));
+    const moved = () => this.nudge(true, true);
+    addEventListener("online", moved);
+    (navigator as { connection?: EventTarget }).connection?.addEventListener("change", moved);
     document.addEventListener("visibilitychange", () => {
-      if (document.visibilityState === "visible") this.nudge(true);
+      const on = document.visibilityState === "visible";
+      this.port?.postMessage({ kind: "seen", on });
+      if (on) this.nudge(true);
     });
     setInterval(() => {
       if (document.visibilityState === "visible") this.nudge(false);
@@ -62,8 +67,8 @@ export class Link {
   }
 
   /** nudge asks whether the worker is still there; a hard one also makes it try at once. */
-  nudge(hard: boolean): void {
-    this.port?.postMessage({ kind: "nudge", hard });
+  nudge(hard: boolean, moved = false): void {
+    this.port?.postMessage({ kind: "nudge", hard, moved });
     this.asked ??= setTimeout(() => {
       this.asked = undefined;
       this.open();
@@ -85,6 +90,8 @@ export class Link {
         this.open();
         this.hello();
       }, 300);
+    } else if (message.kind === "known") {
+      remember(message.known);
     } else if (message.kind !== "here") {
       this.hear(message);
     }
@@ -94,7 +101,15 @@ export class Link {
   private hello(): void {
     this.letGo?.();
     const say = () =>
-      this.port?.postMessage({ kind: "hello", version, page: this.page, name: this.name, settings: this.settings });
+      this.port?.postMessage({
+        kind: "hello",
+        version,
+        page: this.page,
+        name: this.name,
+        settings: this.settings,
+        seen: document.visibilityState === "visible",
+        known: recall(),
+      });
     const locks = (navigator as Partial<Navigator>).locks;
     if (!locks) {
       say();

@@ -1,5 +1,5 @@
 /** What a page says about the state of the connection, in the words and at the pace that stay calm. */
-import { closed, type State } from "./state";
+import { closed, isLimit, type State } from "./state";
 import { clock, say } from "./words";
 
 /** What a page shows of the state. */
@@ -8,51 +8,63 @@ export interface Shown {
   readonly word: string;
   /** The sentence on the strip; empty for none. */
   readonly strip: string;
-  readonly action: "try" | "again" | "";
+  readonly action: "try" | "again" | "page" | "";
+  /** The words of the link to the page that checks a connection; empty for no link. */
+  readonly check: string;
   /** False when our own link has been down for so long that nothing can be said about a device. */
   readonly known: boolean;
+}
+
+/** What a page knows of itself. */
+export interface Place {
+  readonly online: boolean;
+  /** Nobody on the way can answer in our server's name. */
+  readonly secure: boolean;
+  /** When its values were printed. */
+  readonly opened: number;
 }
 
 const calm = 3000;
 const long = 15_000;
 
+type Sentence = Partial<Shown> & Pick<Shown, "word" | "strip">;
+
 /** shown says it in words: nothing before 3 s, a strip after that, a whole sentence with an action after 15 s. */
-export function shown(state: State, now: number, online: boolean, opened: number): Shown {
-  if (state.link === "live") {
-    return { look: "live", word: say.live, strip: state.slow ? say.slower : "", action: "", known: true };
-  }
+export function shown(state: State, now: number, place: Place): Shown {
+  const plain = { look: "waiting", action: "", check: "", known: true } as const;
+  if (state.link === "live") return { ...plain, look: "live", ...live(state) };
   if (state.link === "refused") {
     const strip = state.code === closed.signedOut ? say.signedOut : say.keyRefused;
-    return { look: "stopped", word: say.stopped, strip, action: "again", known: false };
+    return { ...plain, look: "stopped", word: say.stopped, strip, action: "again", known: false };
   }
   const trouble = now - state.since;
-  const first = state.link === "connecting";
-  if (trouble < calm) {
-    return {
-      look: first ? "waiting" : "live",
-      word: first ? say.connecting : say.live,
-      strip: "",
-      action: "",
-      known: true,
-    };
-  }
-  return { look: "waiting", known: trouble < long, ...sentence(state, trouble, now, online, opened) };
+  if (trouble >= calm) return { ...plain, known: trouble < long, ...sentence(state, trouble, now, place) };
+  if (state.link === "connecting") return { ...plain, word: say.connecting, strip: "" };
+  return { ...plain, look: "live", word: say.live, strip: "" };
 }
 
-function sentence(state: State, trouble: number, now: number, online: boolean, opened: number) {
-  const from = clock(state.lastLive || opened, now);
-  if (state.code === closed.restart) return { word: say.updating, strip: say.updatingSoon, action: "" as const };
-  if (state.code === closed.taken) return { word: say.reconnecting, strip: say.taken, action: "" as const };
-  if (state.code === closed.limit) return { word: say.paused, strip: say.busy, action: "" as const };
+function live(state: State): Sentence {
+  const strip = state.bundles > 0 ? say.bundles(state.bundles) : state.slow ? say.slower : "";
+  return { word: say.live, strip, check: strip && say.why };
+}
+
+function sentence(state: State, trouble: number, now: number, place: Place): Sentence {
+  const from = clock(state.lastLive || place.opened, now);
+  if (state.code === closed.restart) return { word: say.updating, strip: say.updatingSoon };
+  if (state.code === closed.taken) return { word: say.reconnecting, strip: say.taken };
+  if (isLimit(state.code)) return { word: say.paused, strip: state.words || say.busy };
+  if (state.stranger === "portal") {
+    return { word: say.noInternet, strip: place.secure ? say.logIn : say.portal, action: "page" };
+  }
   if (trouble < long) {
     const first = state.link === "connecting";
     return {
       word: first ? say.connecting : say.reconnecting,
       strip: first ? say.connectingLong(from) : say.reconnectingFrom(from),
-      action: "" as const,
     };
   }
-  return online
-    ? { word: say.notAnswering, strip: say.notAnsweringFrom(from), action: "try" as const }
-    : { word: say.noInternet, strip: say.noInternetFrom(from), action: "try" as const };
+  if (!place.online) return { word: say.noInternet, strip: say.noInternetFrom(from), action: "try" };
+  const proven = state.stranger === "gateway" && place.secure;
+  const strip = proven ? say.serverGone(from) : say.notAnsweringFrom(from);
+  return { word: say.notAnswering, strip, action: "try", check: say.check };
 }

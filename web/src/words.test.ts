@@ -31,6 +31,8 @@ test("one and many", () => {
   assert.equal(say.dropped(12), "This page could not keep up: 12 messages are not shown.");
   assert.equal(say.dropped(1), "This page could not keep up: 1 message is not shown.");
   assert.equal(say.back(14), "Back. 14 values came in meanwhile.");
+  assert.equal(say.away(14), "While you were away: 14 new values.");
+  assert.equal(say.away(1), "While you were away: 1 new value.");
 });
 
 test("spans", () => {

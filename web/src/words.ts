@@ -70,6 +70,12 @@ export function sizeOf(value: string): "" | "long" | "longer" | "longest" {
 export const say = {
   live: "Live",
   slower: "Live, a little slower here.",
+  bundles: (seconds: number) => `Your network delivers updates in bundles, about every ${seconds} s.`,
+  why: "Why?",
+  check: "Check my connection",
+  portal: "This Wi-Fi wants you to log in first.",
+  logIn: "Something between you and this page's server wants you to log in first.",
+  serverGone: (at: string) => `This page's server is not answering. Your internet is fine. Showing values from ${at}.`,
   connecting: "Connecting",
   reconnecting: "Reconnecting",
   noInternet: "No internet",
@@ -89,6 +95,7 @@ export const say = {
   busy: "This page is very busy. We try again by ourselves.",
   upstreamDown: (since: number, now: number) =>
     `Our link to the broker is down since ${clock(since, now)}. Nothing you can do; we keep trying.`,
+  away: (n: number) => `While you were away: ${count(n, "new value", "new values")}.`,
   back: (n: number) => `Back. ${count(n, "value", "values")} came in meanwhile.`,
   dropped: (n: number) => `This page could not keep up: ${count(n, "message is", "messages are")} not shown.`,
   missing: (shown: number, missing: number, more: boolean) =>

@@ -1,4 +1,4 @@
-/** Reads the events that come down a pipe, whole ones only: what was cut off comes again by its position. */
+/** Reads the events that come down over plain requests, whole ones only: what was cut off comes again by its position. */
 
 /** What every answer of a pipe says; a refusal also its code and words. */
 export interface Told {
@@ -7,6 +7,8 @@ export interface Told {
   readonly up: number;
   readonly down: number;
   readonly t: number;
+  /** The ways that pages may go, best first. */
+  readonly ways?: readonly string[];
   readonly code?: number;
   readonly words?: string;
 }

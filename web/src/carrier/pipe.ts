@@ -1,357 +1,281 @@
 /**
- * The pipe: one reliable byte stream over plain requests, for networks that let no WebSocket through. Both directions
- * count bytes. What is not known to have arrived is sent again, and what comes twice is dropped by its position.
+ * The pipe: one reliable byte stream to the server and back, below one MQTT session. It asks the ladder which carrier to
+ * use and moves from one to another while bytes flow: the next one works before the last one ends.
  */
-import type { Rung, RungEvents } from "./carrier";
-import { EventReader, type PipeEvent, type Told } from "./events";
+import { broke, type Carrier, type Host, moved, type Reports, type Socket } from "./carrier";
+import type { Told } from "./events";
+import { Flow, Over } from "./flow";
+import { type Action, type Event, isWay, type Ladder, over, step, type Way, type Why, wakeAt } from "./ladder";
+import { PollCarrier } from "./poll";
+import { SocketCarrier } from "./socket";
+import { StreamCarrier } from "./stream";
+import { Uploads } from "./uploads";
+import { ask, Strange, type Stranger, type Wire } from "./wire";
 
-type Mode = "stream" | "poll";
+const open = 1;
+const ended = 3;
 
-const maxUpload = 64 << 10;
-const apart = 40; // between the starts of two uploads, so that small packets travel together
-const leastWait = 1500; // for a sign of life where one is due
-const leastMissing = 700; // for bytes that the server says it has sent
-const closeBeats = 100; // two beats, sent 300 ms apart, that come this close together were held back
-const beatAgain = 300;
-const silence = 25_000; // the server's beats are 15 s apart
-const pollLimit = 30_000;
-const upLimit = 10_000;
-const giveUp = 10_000; // requests have failed for so long: there is no connection
-const soon = 2000; // a stream that breaks before this did not work
-const ackEvery = 10_000;
+const controlWithin = 6000;
+const giveUp = 10_000; // nothing has worked for so long: there is no connection
+const asleep = 20_000; // a tick that comes this late means that the machine slept
+const awake = 10_000; // for so long after that, what breaks broke in the sleep
+const surely = 40_000; // after so long a sleep the server has let the carrier go
 const goodbye = 1000;
+const late = 3000;
+const atLeastEvery = 3_600_000; // timers cannot wait for weeks, which a clock that was wrong may ask for
 
-class Broken extends Error {}
+export class Pipe implements Socket, Host {
+  readyState = open;
+  onopen: Socket["onopen"] = null;
+  onmessage: Socket["onmessage"] = null;
+  onclose: Socket["onclose"] = null;
 
-export class Pipe implements Rung {
-  private id = "";
-  private out = new Uint8Array(0); // written, and not known to have arrived
-  private outAt = 0; // position of its first byte
-  private got = 0;
-  private acked = 0;
-  private ackDue = false;
-  private posting = false;
-  private posted = 0;
-  private upTimer: ReturnType<typeof setTimeout> | undefined;
-  private ackTimer: ReturnType<typeof setTimeout> | undefined;
-  private heldTimer: ReturnType<typeof setTimeout> | undefined;
-  private down: AbortController | null = null;
-  private failing = 0; // since when nothing works; 0 while it does
-  private beaten = false; // this stream has shown a sign of life
-  private shortLived = 0; // streams in a row that broke at once
-  private rtt = 0;
-  private closing = false;
-  private over = false;
+  readonly flow = new Flow();
+  readonly uploads: Uploads;
+  asked: Promise<void> | undefined;
+  id = "";
+  rtt = 0;
+  behind = 0;
+
+  /** When anything last came, by the wall clock: it goes on while a computer sleeps. */
+  heard = Date.now();
+  /** Why it ended: the server's code and words, 0 while it lives. */
+  code = 0;
+  words = "";
+  /** Who else answered in our server's place, when asked last. */
+  stranger: Stranger = "";
+  /** In what steps, of seconds, a network gives out what it keeps back; 0 if it does not. */
+  bundles = 0;
+
+  private ladder: Ladder;
+  private readonly carriers = new Map<Way, Carrier>();
+  private carried = false;
+  private controls = 0;
+  private kept = 0; // for how long the last poll's answer was kept back
+  private ticked = Date.now();
+  private wokeAt = 0;
+  private waking: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
-    private readonly base: string,
-    private mode: Mode,
-    private readonly events: RungEvents,
+    readonly wire: Wire,
+    before: Ladder,
+    private readonly changed: () => void,
   ) {
-    void this.open();
+    this.ladder = step(before, { kind: "rest" })[0];
+    this.uploads = new Uploads(this);
+    queueMicrotask(() => {
+      if (this.readyState === ended) return;
+      this.onopen?.(); // what the MQTT client has to say is there before the way is
+      this.climb({ kind: "start", at: Date.now() });
+    });
   }
 
-  get bufferedAmount(): number {
-    return this.out.length;
+  /** way is what carries it now; null while it looks for one. */
+  get way(): Way | null {
+    return this.ladder.serving;
+  }
+
+  /** memory is what the ladder has learned, for the next pipe. */
+  get memory(): Ladder {
+    return this.ladder;
+  }
+
+  get posting(): boolean {
+    return this.carriers.has("stream") || this.carriers.has("poll");
   }
 
   send(data: ArrayBuffer | Uint8Array<ArrayBuffer>): void {
-    const more = data instanceof Uint8Array ? data : new Uint8Array(data);
-    const all = new Uint8Array(this.out.length + more.length);
-    all.set(this.out);
-    all.set(more, this.out.length);
-    this.out = all;
-    this.kick();
+    this.flow.write(data instanceof Uint8Array ? data : new Uint8Array(data));
+    for (const carrier of this.carriers.values()) carrier.flush();
   }
 
   /** close sends what was written, the DISCONNECT that is, and ends. */
   close(): void {
-    if (this.closing) return;
-    this.closing = true;
-    this.down?.abort();
-    if (this.id === "" || this.out.length === 0) this.end(1000, "");
-    else setTimeout(() => this.end(1000, ""), goodbye);
+    if (this.readyState !== open) return;
+    this.readyState = 2;
+    const wait = this.posting && this.flow.end > this.flow.start;
+    if (wait) setTimeout(() => this.end(1000, ""), goodbye);
+    else this.end(1000, "");
   }
 
-  /** improve tries whether this network lets a stream through by now. */
-  improve(): void {
-    if (this.mode === "stream") return;
-    this.mode = "stream";
-    this.shortLived = 0;
-    this.down?.abort();
-  }
-
-  private async open(): Promise<void> {
-    const asked = Date.now();
-    try {
-      const told = await this.ask("/open", {}, null, upLimit);
-      if (this.over) return;
-      this.id = told.id ?? "";
-      this.rtt = Date.now() - asked;
-    } catch {
-      this.end(1006, "");
-      return;
-    }
-    this.events.opened();
-    await this.descend();
-  }
-
-  /** descend keeps one request for bytes open, again and again. */
-  private async descend(): Promise<void> {
-    while (!this.over && !this.closing) {
-      const began = Date.now();
-      const mode = this.mode;
-      const abort = new AbortController();
-      this.down = abort;
-      let broken = false;
-      try {
-        await (mode === "stream" ? this.stream(abort) : this.poll(abort));
-      } catch {
-        broken = true;
-      }
-      abort.abort();
-      clearTimeout(this.heldTimer);
-      this.heldTimer = undefined;
-      if (this.mode !== mode) continue;
-      this.shortLived = mode === "stream" && Date.now() - began < soon ? this.shortLived + 1 : 0;
-      if (this.shortLived >= 3 && this.failing === 0) this.hold();
-      if (broken || this.shortLived > 0) await this.rest();
-    }
-  }
-
-  /** stream reads events as they come. Its two first beats tell whether they come as they are sent. */
-  private async stream(abort: AbortController): Promise<void> {
-    let beats = 0;
-    let first = 0;
-    this.beaten = false;
-    let limit = setTimeout(() => this.hold(), this.patience());
-    const gone = new Promise<never>((_, fail) => {
-      abort.signal.addEventListener("abort", () => fail(new Broken()));
-    });
-    gone.catch(() => {});
-    try {
-      const response = await this.request("/down", this.downHeaders("stream"), null, abort);
-      await this.check(response);
-      const reader = response.body?.getReader();
-      if (!reader) throw new Broken();
-      const events = new EventReader();
-      for (;;) {
-        const { done, value } = await Promise.race([reader.read(), gone]); // a reader may never notice that it was cut off
-        if (done) return;
-        for (const event of events.read(value)) {
-          if (event.kind === "beat" && ++beats === 1) first = Date.now();
-          else if (event.kind === "beat" && beats === 2) this.judge(Date.now() - first);
-          this.take(event);
-        }
-        clearTimeout(limit);
-        limit =
-          beats < 2
-            ? setTimeout(() => this.hold(), beatAgain + this.patience())
-            : setTimeout(() => abort.abort(), silence);
-      }
-    } finally {
-      clearTimeout(limit);
-    }
-  }
-
-  private async poll(abort: AbortController): Promise<void> {
-    const limit = setTimeout(() => abort.abort(), pollLimit);
-    try {
-      const response = await this.request("/down", this.downHeaders("poll"), null, abort);
-      await this.check(response);
-      for (const event of new EventReader().read(new Uint8Array(await response.arrayBuffer()))) this.take(event);
-    } finally {
-      clearTimeout(limit);
-    }
-  }
-
-  private downHeaders(mode: Mode): Record<string, string> {
-    return { "X-Pos": String(this.got), "X-Mode": mode };
-  }
-
-  private take(event: PipeEvent): void {
-    this.failing = 0;
-    this.beaten = true;
-    if (event.kind === "data") {
-      const known = this.got - event.pos;
-      if (known < 0) throw new Broken(); // bytes are missing: ask again from where we are
-      if (known >= event.data.length) return;
-      const fresh = event.data.slice(known);
-      this.got += fresh.length;
-      this.events.received(fresh.buffer);
-      this.acknowledge();
-    } else if (event.kind === "beat") {
-      this.arrived(event.told.up);
-    } else if (event.told.code === 4001) {
-      throw new Broken(); // another request of ours took over, perhaps one that a proxy sent twice
-    } else {
-      this.end(event.told.code ?? 1006, event.told.words ?? "");
-    }
-  }
-
-  /** acknowledge lets the server forget what has come: with the next upload, or with one of its own. */
-  private acknowledge(): void {
-    if (this.got - this.acked >= maxUpload) {
-      this.ackDue = true;
-      this.kick();
-    }
-    this.ackTimer ??= setTimeout(() => {
-      this.ackTimer = undefined;
-      if (this.got === this.acked) return;
-      this.ackDue = true;
-      this.kick();
-    }, ackEvery);
-  }
-
-  /** hold falls to polling: this stream's bytes do not come when they are sent. */
-  private hold(): void {
-    if (this.mode !== "stream" || this.over) return;
-    this.mode = "poll";
-    this.down?.abort();
-    this.events.went("poll");
-  }
-
-  /** judge looks at the time between the first two beats. */
-  private judge(between: number): void {
-    if (between < closeBeats) this.hold();
-    else if (this.mode === "stream") this.events.went("stream");
-  }
-
-  private patience(): number {
-    return Math.max(leastWait, 2 * this.rtt);
-  }
-
-  private kick(): void {
-    if (this.posting || this.upTimer || this.over || this.id === "") return;
-    if (this.out.length === 0 && !this.ackDue) return;
-    const wait = this.posted + apart - Date.now();
-    if (wait <= 0) void this.post();
-    else
-      this.upTimer = setTimeout(() => {
-        this.upTimer = undefined;
-        void this.post();
-      }, wait);
-  }
-
-  /** post brings up what waits. There is one at a time; a repeated one does no harm. */
-  private async post(): Promise<void> {
-    this.posting = true;
-    this.posted = Date.now();
-    this.ackDue = false;
-    const acking = this.got;
-    const before = this.outAt;
-    let stuck = false;
-    try {
-      const body = this.out.slice(0, maxUpload);
-      const told = await this.ask("/up", { "X-Pos": String(this.outAt), "X-Ack": String(acking) }, body, upLimit);
-      this.failing = 0;
-      this.acked = acking;
-      this.arrived(told.up);
-      stuck = this.outAt === before && body.length > 0;
-      this.expect(told.down);
-    } catch {
-      stuck = true;
-      if (this.acked < acking) this.ackDue = true;
-    }
-    if (stuck) await this.rest();
-    this.posting = false;
-    if (this.closing && this.out.length === 0) this.end(1000, "");
-    this.kick();
-  }
-
-  /** arrived lets go of what the server has. */
-  private arrived(up: number): void {
-    const n = up - this.outAt;
-    if (n > 0 && n <= this.out.length) {
-      this.out = this.out.slice(n);
-      this.outAt = up;
-    } else if (n !== 0 && up > this.outAt) {
-      this.end(1006, ""); // the server has what was never sent: this is not our session
-    }
-  }
-
-  /**
-   * expect notices a stream that holds bytes back: an upload has been answered, so the server is there and near, and what
-   * it sent does not come. That is known sooner than by waiting for a beat alone.
-   */
-  private expect(sent: number): void {
-    const at = this.got;
-    const missing = () => this.got === at && (sent > at || !this.beaten);
-    if (this.mode !== "stream" || !missing() || this.heldTimer) return;
-    this.heldTimer = setTimeout(
-      () => {
-        this.heldTimer = undefined;
-        if (missing()) this.hold();
-      },
-      Math.max(leastMissing, 4 * this.rtt),
-    );
-  }
-
-  /** rest waits before the next try of a request that failed, and gives up after a while. */
-  private async rest(): Promise<void> {
-    if (this.over) return;
+  /** tick is called every few seconds, to notice a sleep. */
+  tick(): void {
     const now = Date.now();
-    this.failing ||= now;
-    const lasted = now - this.failing;
-    if (lasted > giveUp) this.end(1006, "");
-    else await new Promise((done) => setTimeout(done, Math.min(2000, 100 + lasted / 2)));
+    const slept = now - this.ticked;
+    this.ticked = now;
+    if (slept > asleep) this.wokeAt = now;
+    if (slept > surely) this.doubt();
   }
 
-  private async ask(
-    path: string,
-    headers: Record<string, string>,
-    body: Uint8Array<ArrayBuffer> | null,
-    within: number,
-  ): Promise<Told> {
-    const abort = new AbortController();
-    const limit = setTimeout(() => abort.abort(), within);
+  /** doubt gives the carrier up: it was asked for a sign of life and gave none. */
+  doubt(): void {
+    if (this.way) this.lose(this.way, "silent");
+  }
+
+  /** hint passes on that the network has changed, or that what is known of it is to be forgotten. */
+  hint(kind: "online" | "forget"): void {
+    if (this.ladder.began > 0) this.climb({ kind, at: Date.now() });
+  }
+
+  received(pos: number, data: Uint8Array<ArrayBuffer>): void {
+    this.heard = Date.now();
+    const fresh = this.flow.take(pos, data);
+    if (!fresh || this.readyState === ended) return;
+    this.onmessage?.({ data: fresh });
+    this.uploads.received();
+  }
+
+  told(told: Told): void {
+    this.heard = Date.now();
+    this.id ||= told.id ?? "";
+    this.arrived(told.up);
+  }
+
+  arrived(up: number): void {
+    if (!this.flow.arrived(up))
+      this.end(broke, ""); // the server has what was never sent: it is not our session
+    else if (this.readyState > open && this.flow.end === this.flow.start) this.end(1000, "");
+  }
+
+  answered(told: Told): void {
+    this.told(told);
+    for (const carrier of [...this.carriers.values()]) carrier.answered?.(told);
+  }
+
+  failed(since: number): void {
+    if (Date.now() - since > giveUp && this.way !== "socket") this.doubt();
+  }
+
+  over(code: number, words: string): void {
+    this.end(code, words);
+  }
+
+  /** climb has the ladder judge what happened, and does what follows. */
+  private climb(event: Event): void {
+    if (this.readyState === ended) return;
+    const [ladder, actions] = step(this.ladder, event);
+    this.ladder = ladder;
+    for (const action of actions) this.act(action);
+    this.carried ||= this.way !== null;
+    const vain = Date.now() - this.ladder.adrift >= giveUp || (!this.carried && over(this.ladder));
+    if (this.way === null && vain) this.end(broke, "");
+    else this.wake();
+    this.changed();
+  }
+
+  private act(action: Action): void {
+    if (this.readyState === ended) return;
+    if (action.kind === "control") {
+      const settled = this.control();
+      this.asked ??= settled;
+    } else if (action.kind === "open") this.open(action.way, action.take);
+    else this.carriers.get(action.way)?.take();
+  }
+
+  /** wake has the ladder look again when that matters; tries after a failure are spread, since others fail with us. */
+  private wake(): void {
+    clearTimeout(this.waking);
+    const { adrift, retryAt } = this.ladder;
+    const last = this.way === null ? adrift + giveUp : 0;
+    const at = wakeAt(this.ladder) || last;
+    if (at === 0) return;
+    const now = Date.now();
+    const wait = (at - now) * (retryAt > 0 ? 1 + Math.random() : 1);
+    const most = last > 0 ? last - now : atLeastEvery;
+    this.waking = setTimeout(() => this.climb({ kind: "tick", at: Date.now() }), Math.min(wait, most));
+  }
+
+  /** control asks plainly whether our server is there; the first time it also opens the pipe. */
+  private async control(): Promise<void> {
+    const asked = Date.now();
+    const mine = ++this.controls;
+    const nonce = String(Math.random());
     try {
-      const response = await this.request(path, headers, body, abort);
-      if (response.status === 409) return (await response.json()) as Told; // it says where to go on
-      await this.check(response);
-      return (await response.json()) as Told;
-    } finally {
-      clearTimeout(limit);
+      const told = await ask(this.wire, this.id ? "/hello" : "/open", { "X-Nonce": nonce }, null, controlWithin);
+      if (told.nonce !== nonce) throw new Strange(""); // somebody kept an earlier answer
+      const now = Date.now();
+      this.rtt = now - asked;
+      this.behind = now - told.t;
+      this.stranger = "";
+      this.id ||= told.id ?? "";
+      const plan = told.ways?.filter(isWay) ?? [];
+      this.climb({ kind: "control", at: now, rtt: this.rtt, ...(plan.length > 0 && { plan }) });
+    } catch (error) {
+      if (error instanceof Over) return this.end(error.code, error.words);
+      this.stranger = error instanceof Strange ? error.who : "";
+      if (mine === this.controls) this.climb({ kind: "noControl", at: Date.now() });
     }
   }
 
-  private request(
-    path: string,
-    headers: Record<string, string>,
-    body: Uint8Array<ArrayBuffer> | null,
-    abort: AbortController,
-  ): Promise<Response> {
-    const session: Record<string, string> = this.id ? { "X-Trellis-Session": this.id } : {};
-    return fetch(this.base + path, {
-      method: "POST",
-      headers: { ...session, ...headers, "Content-Type": "application/octet-stream" },
-      body,
-      signal: abort.signal,
-      cache: "no-store",
-      redirect: "error", // a login page is not our server
-      credentials: "same-origin",
-    });
+  private open(way: Way, take: boolean): void {
+    this.drop(way);
+    if (way !== "socket") for (const other of ["stream", "poll"] as const) this.drop(other);
+    try {
+      const carrier = this.carrierOf(way, take);
+      this.carriers.set(way, carrier);
+      carrier.flush();
+    } catch (error) {
+      console.error("trellis hub: connect:", error);
+      queueMicrotask(() => this.lose(way, "broke"));
+    }
   }
 
-  /** check ends the pipe when the server says that it is over; any other refusal may come from anybody on the way. */
-  private async check(response: Response): Promise<void> {
-    if (response.ok) return;
-    let told: Partial<Told> = {};
-    try {
-      told = (await response.json()) as Partial<Told>;
-    } catch {
-      // somebody else's page
+  private carrierOf(way: Way, take: boolean): Carrier {
+    const reports: Reports = {
+      up: () => this.climb({ kind: "up", at: Date.now(), way }),
+      took: () => this.took(way),
+      beat: (kept = 0) => this.beat(way, kept),
+      lost: (why) => this.lose(way, why),
+      over: (code, words) => {
+        if (code !== moved && isLast(code, words)) this.end(code, words);
+        else this.lose(way, code === moved ? "moved" : "broke");
+      },
+    };
+    if (way === "socket") return new SocketCarrier(this, reports, take);
+    return way === "stream" ? new StreamCarrier(this, reports) : new PollCarrier(this, reports);
+  }
+
+  private took(way: Way): void {
+    for (const other of [...this.carriers.keys()]) {
+      if (other !== way && !this.ladder.trying.includes(other)) this.drop(other);
     }
-    const final = this.id === "" || response.status === 404 || response.status === 410 || response.status === 403;
-    if (told.code && final) this.end(told.code, told.words ?? "");
-    throw new Broken();
+    this.carriers.get(way)?.flush();
+  }
+
+  /** beat is a sign of life. A poll also tells how late its answers come; two in a row are no accident. */
+  private beat(way: Way, kept: number): void {
+    this.bundles = Math.min(kept, this.kept) > late ? Math.ceil(kept / 5000) * 5 : 0;
+    this.kept = kept;
+    this.climb({ kind: "beat", at: Date.now(), way });
+  }
+
+  private lose(way: Way, why: Why): void {
+    const now = Date.now();
+    const slept = now - this.wokeAt < awake || now - this.ticked > asleep;
+    this.drop(way);
+    this.climb({ kind: "lost", at: now, way, why: slept ? "slept" : why });
+  }
+
+  private drop(way: Way): void {
+    const carrier = this.carriers.get(way);
+    this.carriers.delete(way);
+    carrier?.close();
   }
 
   private end(code: number, words: string): void {
-    if (this.over) return;
-    this.over = true;
-    for (const timer of [this.upTimer, this.ackTimer, this.heldTimer]) clearTimeout(timer);
-    this.down?.abort();
-    this.events.ended(code, words);
+    if (this.readyState === ended) return;
+    this.readyState = ended;
+    this.code = code;
+    this.words = words;
+    clearTimeout(this.waking);
+    this.uploads.stop();
+    for (const carrier of this.carriers.values()) carrier.close(code === 1000 ? code : moved);
+    this.carriers.clear();
+    this.onclose?.({ code, reason: words });
   }
+}
+
+/** isLast says whether a code is the server's word on the pipe. What others send on the way has other ones, or no words. */
+function isLast(code: number, words: string): boolean {
+  return code >= 4000 || (code >= 1002 && code <= 1011 && code !== broke && words !== "");
 }

@@ -35,7 +35,7 @@ export interface Client {
   close(): void;
 }
 
-const keepAlive = 25; // seconds; shorter than the half minute after which many networks forget a silent connection
+const keepAlive = 0; // the pipe below has signs of life of its own, and outlasts a connection that breaks
 const connectWithin = 10;
 
 /** paho-mqtt asks for a WebSocket by this name (tools/bundle); it gets the socket that is being opened. */

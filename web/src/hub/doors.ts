@@ -10,23 +10,34 @@ export interface Port {
   postMessage(message: ToPage): void;
 }
 
-/** claim calls back when the lock of this name is ours, which it stays until this worker ends. */
-export function claim(name: string, leads: () => void): void {
-  const locks = (globalThis.navigator as Partial<Navigator>).locks;
+const locksOf = () => (globalThis.navigator as Partial<Navigator>).locks;
+
+/**
+ * claim calls back when the lock of this name is ours. It stays ours until this worker ends, or lets it go by what claim
+ * gives.
+ */
+export function claim(name: string, leads: () => void): () => void {
+  const locks = locksOf();
   if (!locks) {
     leads(); // a page without https has no locks: a SharedWorker is single anyway
-    return;
+    return () => {};
   }
-  void locks.request(name, () => {
-    leads();
-    return new Promise<never>(() => {});
-  });
+  const waiting = new AbortController();
+  let letGo = () => waiting.abort();
+  locks
+    .request(name, { signal: waiting.signal }, () => {
+      leads();
+      return new Promise<void>((done) => {
+        letGo = done;
+      });
+    })
+    .catch(() => {}); // let go before it was ours
+  return () => letGo();
 }
 
 /** watch notices that a page is gone even if it could not say goodbye: it holds a lock while it lives. */
 function watch(room: Room, page: string): void {
-  const locks = (globalThis.navigator as Partial<Navigator>).locks;
-  if (locks) void locks.request(`trellis page ${page}`, () => room.leave(page));
+  void locksOf()?.request(`trellis page ${page}`, () => room.leave(page));
 }
 
 /** openShared serves the port of one page. */
@@ -52,45 +63,66 @@ interface Passed {
 const leader = "leader";
 const everyone = "everyone";
 
-/** openOwn serves the one page of this worker, by leading or by passing on. */
+const hiddenFor = 10_000; // browsers open six connections to a host, and pages behind others need none of them
+
+/**
+ * openOwn serves the one page of this worker, by leading or by passing on. It leads only for a page that is looked at: one
+ * that is hidden for a while lets the connection rest, and lets another one lead.
+ */
 export function openOwn(port: Port, room: Room): void {
-  let hello: Extract<ToHub, { kind: "hello" }> | null = null;
+  let hello: (ToHub & { kind: "hello" }) | null = null;
   let leads = false;
+  let letGo: (() => void) | null = null;
+  let hiding: ReturnType<typeof setTimeout> | undefined;
   let channel: BroadcastChannel | null = null;
   const post = (passed: Passed) => channel?.postMessage(passed);
 
-  const join = (name: string) => {
-    if ((globalThis.navigator as Partial<Navigator>).locks) {
-      channel = new BroadcastChannel(name);
-      channel.onmessage = ({ data }: MessageEvent<Passed>) => {
-        if (leads && data.to === leader && data.up) {
-          if (data.up.kind === "hello") watch(room, data.from);
-          room.take(data.from, data.up, (down) => post({ to: data.from, from: leader, down }));
-        } else if (!leads && data.to === hello?.page && data.down) {
-          port.postMessage(data.down);
-        } else if (!leads && data.to === everyone && hello) {
-          post({ to: leader, from: hello.page, up: hello });
-        }
-      };
-    }
-    claim(name, () => {
-      leads = true;
-      if (hello) room.take(hello.page, hello, (m) => port.postMessage(m));
-      room.lead();
-      post({ to: everyone, from: leader });
-    });
+  const listen = (name: string) => {
+    channel = new BroadcastChannel(name);
+    channel.onmessage = ({ data }: MessageEvent<Passed>) => {
+      if (leads && data.to === leader && data.up && locksOf()) {
+        if (data.up.kind === "hello") watch(room, data.from);
+        room.take(data.from, data.up, (down) => post({ to: data.from, from: leader, down }));
+      } else if (!leads && data.to === hello?.page && data.down) {
+        port.postMessage(data.down);
+      } else if (data.to === everyone && hello) {
+        if (!leads) post({ to: leader, from: hello.page, up: hello });
+        else if (hiding) retire(); // without locks everybody leads, but for those that nobody sees
+      }
+    };
+  };
+  const lead = () => {
+    leads = true;
+    if (hello) room.take(hello.page, hello, (m) => port.postMessage(m));
+    room.lead();
+    post({ to: everyone, from: leader });
+  };
+  const retire = () => {
+    clearTimeout(hiding);
+    hiding = undefined;
+    letGo?.();
+    letGo = null;
+    if (leads) room.retire();
+    leads = false;
+  };
+  const see = (name: string, on: boolean) => {
+    clearTimeout(hiding);
+    hiding = on || !letGo ? undefined : setTimeout(retire, hiddenFor);
+    if (on) letGo ??= claim(name, lead);
   };
 
   port.onmessage = ({ data }) => {
     const first = hello === null;
     if (data.kind === "hello") hello = data;
     if (!hello) return;
+    if (data.kind === "seen") hello = { ...hello, seen: data.on };
+    if (first) listen(hello.name);
     if (leads) {
       room.take(hello.page, data, (m) => port.postMessage(m));
     } else {
-      if (first) join(hello.name);
       post({ to: leader, from: hello.page, up: data });
       if (data.kind === "nudge") port.postMessage({ kind: "here" });
     }
+    if (data.kind === "hello" || data.kind === "seen") see(hello.name, hello.seen);
   };
 }

@@ -93,6 +93,20 @@ test("a press that was written but not answered is not called lost", () => {
   assert.deepEqual(said, [{ kind: "unsent", id: "p", why: "unsure", words: "" }]);
 });
 
+test("a hub that rests gives everything back at once", () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const { said, box } = outbox();
+  box.add("written", "{}", () => 3);
+  box.add("waiting", "{}", () => 0);
+  box.rest();
+  mock.timers.tick(within);
+  assert.deepEqual(said, [
+    { kind: "unsent", id: "written", why: "unsure", words: "" },
+    { kind: "unsent", id: "waiting", why: "late", words: "" },
+  ]);
+  mock.timers.reset();
+});
+
 test("the server's refusal goes to the press it is about", () => {
   const { said, box } = outbox();
   box.add("one", "{}", () => 1);

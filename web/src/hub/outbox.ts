@@ -35,10 +35,15 @@ export class Outbox {
   }
 
   /** down gives back what was written but not answered: nobody here can know how far it got. */
-  down(gone: (packet: number) => boolean = () => true): void {
+  down(): void {
     for (const press of [...this.presses.values()]) {
-      if (press.packet > 0 && gone(press.packet)) this.giveBack(press, "unsure", "");
+      if (press.packet > 0) this.giveBack(press, "unsure", "");
     }
+  }
+
+  /** rest gives everything back: nobody will send it. */
+  rest(): void {
+    for (const press of [...this.presses.values()]) this.expire(press.id);
   }
 
   accepted(packet: number, at: number): void {
@@ -46,11 +51,6 @@ export class Outbox {
     if (!press) return;
     this.remove(press);
     this.say({ kind: "accepted", id: press.id, at });
-  }
-
-  /** holds says whether something that was written with such a number is not answered yet. */
-  holds(its: (packet: number) => boolean): boolean {
-    return [...this.presses.values()].some((p) => p.packet > 0 && its(p.packet));
   }
 
   /** refused gives a press back with the server's sentence; without a packet's number it is the oldest one. */

@@ -1,11 +1,14 @@
 /** What pages and the hub say to each other. A page and a worker of different ages may meet, hence the version. */
+import type { Known } from "../carrier/known";
 import type { State } from "../state";
 
-export const version = 1;
+export const version = 2;
 
 export interface HubSettings {
   readonly subscribe: readonly string[];
   readonly publish: string;
+  /** The ways to the server that it allows, best first. */
+  readonly ways: readonly string[];
 }
 
 /** One message as it came. */
@@ -23,10 +26,15 @@ export type ToHub =
       readonly page: string;
       readonly name: string;
       readonly settings: HubSettings;
+      /** Somebody looks at the page. */
+      readonly seen: boolean;
+      /** What an earlier hub learned about this network. A worker has no place to keep it. */
+      readonly known?: Known | undefined;
     }
+  | { readonly kind: "seen"; readonly on: boolean }
   | { readonly kind: "bye" }
-  /** Something woke the page: is the hub there, and is its connection alive? */
-  | { readonly kind: "nudge"; readonly hard: boolean }
+  /** Something woke the page: is the hub there, and, for a hard one, is its connection alive? The network may have changed. */
+  | { readonly kind: "nudge"; readonly hard: boolean; readonly moved?: boolean }
   | { readonly kind: "publish"; readonly id: string; readonly payload: string };
 
 /** Why a press came back: no connection in time, no answer to what was written, or the server said no. */
@@ -49,6 +57,9 @@ export type ToPage =
   | Upstream
   | { readonly kind: "accepted"; readonly id: string; readonly at: number }
   | { readonly kind: "unsent"; readonly id: string; readonly why: Unsent; readonly words: string }
+  /** The machine slept, or nobody looked for long: what comes now is news. */
+  | { readonly kind: "away" }
+  | { readonly kind: "known"; readonly known: Known }
   | { readonly kind: "here" }
   /** This hub is of an older version than the page and has let go: start the new one. */
   | { readonly kind: "gone" };

@@ -41,15 +41,17 @@ function room() {
   );
   made.lead();
   const heard = new Map<string, ToPage[]>();
-  const hello = (page: string) => {
-    const message: ToHub = { kind: "hello", version, page, name: "n", settings: { subscribe: [], publish: "" } };
+  const hello = (page: string, seen = true) => {
+    const settings = { subscribe: [], publish: "", ways: [] };
+    const message: ToHub = { kind: "hello", version, page, name: "n", settings, seen };
     const mine = heard.get(page) ?? [];
     heard.set(page, mine);
     made.take(page, message, (m) => mine.push(m));
   };
   const links = (page: string) =>
     (heard.get(page) ?? []).flatMap((m) => (m.kind === "state" || m.kind === "snapshot" ? [m.state.link] : [m.kind]));
-  return { made, hubs, hello, links };
+  const see = (page: string, on: boolean) => made.take(page, { kind: "seen", on }, () => {});
+  return { made, hubs, hello, see, links };
 }
 
 test("a page that was let in after a refusal gets a connection, and the others hear of it", () => {
@@ -96,4 +98,42 @@ test("a refusal long after the last page came is final", () => {
   assert.equal(hubs.length, 1);
   assert.equal(links("one").at(-2), "refused");
   mock.timers.reset();
+});
+
+test("when nobody has looked at any page for 5 minutes the hub rests, and works again at the first look", () => {
+  mock.timers.enable({ apis: ["Date", "setTimeout"], now: 1_000_000 });
+  const { hubs, hello, see } = room();
+  hello("one");
+  hello("two", false);
+  const [hub] = hubs;
+  assert.ok(hub);
+  see("one", false);
+  mock.timers.tick(299_999);
+  see("two", true);
+  see("two", false);
+  mock.timers.tick(299_999);
+  assert.equal(hub.rested, 0, "somebody looked in between");
+  mock.timers.tick(1);
+  assert.equal(hub.rested, 1);
+  const { started } = hub;
+  hello("two", false);
+  assert.equal(hub.started, started, "a hello of a hidden page is no look");
+  see("two", true);
+  assert.equal(hub.started, started + 1);
+  mock.timers.reset();
+});
+
+test("whoever no longer leads lets the connection and its pages go", () => {
+  const { made, hubs, hello, links } = room();
+  hello("mine");
+  made.retire();
+  assert.equal(hubs[0]?.rested, 1);
+  const before = links("mine").length;
+  hubs[0]?.end(1006);
+  assert.equal(links("mine").length, before, "another one speaks to the pages now");
+  const { started } = hubs[0] ?? { started: 0 };
+  hello("mine");
+  assert.equal(hubs[0]?.started, started, "without the lead nothing connects");
+  made.lead();
+  assert.equal(hubs[0]?.started, started + 1);
 });

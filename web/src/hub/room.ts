@@ -1,22 +1,27 @@
 /** A room is the hub with its pages: whoever holds the lock has the one connection and tells all pages what it hears. */
-
+import type { Known } from "../carrier/known";
 import { type HubSettings, type ToHub, type ToPage, version } from "./protocol";
 import type { Supervisor } from "./supervisor";
 
 type Post = (message: ToPage) => void;
+type Hello = ToHub & { kind: "hello" };
 
 const emptyFor = 5000; // a page that only reloads is back sooner
+const unseenFor = 5 * 60_000; // nobody has looked at any page for so long: the server goes on recording
 const overtaken = 10_000; // how much later than a new page the end of an earlier sign-in may be heard
 
 export class Room {
   private readonly pages = new Map<string, Post>();
+  private readonly seen = new Set<string>(); // of the pages, those that somebody looks at
   private hub: Supervisor | null = null;
   private mayConnect = false;
   private leaving: ReturnType<typeof setTimeout> | undefined;
+  private unseen: ReturnType<typeof setTimeout> | undefined;
+  private resting = false; // until somebody looks
   private joined = 0; // when a new page last came to a hub that was there already
 
   constructor(
-    private readonly make: (settings: HubSettings, say: Post) => Supervisor,
+    private readonly make: (settings: HubSettings, say: Post, known?: Known) => Supervisor,
     private readonly close: () => void,
   ) {}
 
@@ -26,17 +31,32 @@ export class Room {
     if (this.pages.size > 0) this.hub?.start();
   }
 
+  /** retire is called when the lock goes to somebody else, who then has the pages. */
+  retire(): void {
+    this.mayConnect = false;
+    this.pages.clear();
+    this.seen.clear();
+    this.hub?.rest();
+  }
+
+  forget(): void {
+    this.hub?.forget();
+  }
+
   take(page: string, message: ToHub, post: Post): void {
     switch (message.kind) {
       case "hello":
-        this.welcome(page, message.version, message.settings, post);
+        this.welcome(page, message, post);
         break;
       case "bye":
         this.leave(page);
         break;
+      case "seen":
+        this.see(page, message.on);
+        break;
       case "nudge":
         post({ kind: "here" });
-        if (message.hard) this.hub?.nudge();
+        if (message.hard) this.hub?.nudge(message.moved);
         break;
       case "publish":
         this.hub?.publish(message.id, message.payload);
@@ -47,6 +67,7 @@ export class Room {
   /** leave is called for a page that said goodbye or is gone. */
   leave(page: string): void {
     this.pages.delete(page);
+    this.see(page, false);
     if (this.pages.size > 0) return;
     clearTimeout(this.leaving);
     this.leaving = setTimeout(() => {
@@ -54,8 +75,27 @@ export class Room {
     }, emptyFor);
   }
 
-  private welcome(page: string, theirs: number, settings: HubSettings, post: Post): void {
-    if (theirs > version) {
+  private see(page: string, on: boolean): void {
+    if (on) this.seen.add(page);
+    else this.seen.delete(page);
+    clearTimeout(this.unseen);
+    if (this.seen.size > 0) {
+      this.resting = false;
+      this.start();
+    } else {
+      this.unseen = setTimeout(() => {
+        this.resting = true;
+        this.hub?.rest();
+      }, unseenFor);
+    }
+  }
+
+  private start(): void {
+    if (this.mayConnect && !this.resting) this.hub?.start();
+  }
+
+  private welcome(page: string, hello: Hello, post: Post): void {
+    if (hello.version > version) {
       for (const tell of [...this.pages.values(), post]) tell({ kind: "gone" });
       this.hub?.rest();
       this.close();
@@ -63,14 +103,16 @@ export class Room {
     }
     clearTimeout(this.leaving);
     let hub = this.hub;
+    if (this.pages.size === 0) this.resting = false;
     if (!this.pages.has(page)) {
       this.joined = hub ? Date.now() : 0;
       // The server let this page in just now, so a refusal from before says nothing about it.
       if (hub?.state.link === "refused") hub = null;
     }
-    hub ??= this.open(settings);
+    hub ??= this.open(hello.settings, hello.known);
     this.pages.set(page, post);
-    if (this.mayConnect) hub.start();
+    this.see(page, hello.seen);
+    if (!hello.seen) this.start();
     post({ kind: "snapshot", state: hub.state, heard: hub.memory.snapshot() });
     if (hub.upstream) post(hub.upstream);
   }
@@ -79,17 +121,21 @@ export class Room {
    * open makes a fresh hub in place of the one there was; what that one still gives back goes to its page. If it was
    * doubted and is refused again, the first refusal's code says why.
    */
-  private open(settings: HubSettings, why = 0): Supervisor {
+  private open(settings: HubSettings, known?: Known, why = 0): Supervisor {
     this.hub?.rest();
-    const hub = this.make(settings, (m) => {
-      const current = hub === this.hub;
-      if (current && m.kind === "state" && m.state.link === "refused") {
-        hub.state = { ...m.state, code: why || m.state.code };
-        if (!this.doubt(settings, hub.state.code)) this.tell({ kind: "state", state: hub.state });
-      } else if (current || m.kind === "unsent") {
-        this.tell(m);
-      }
-    });
+    const hub = this.make(
+      settings,
+      (m) => {
+        const current = hub === this.hub;
+        if (current && m.kind === "state" && m.state.link === "refused") {
+          hub.state = { ...m.state, code: why || m.state.code };
+          if (!this.doubt(settings, hub.state.code)) this.tell({ kind: "state", state: hub.state });
+        } else if (current || m.kind === "unsent") {
+          this.tell(m);
+        }
+      },
+      known,
+    );
     this.hub = hub;
     this.tell({ kind: "state", state: hub.state });
     return hub;
@@ -99,8 +145,8 @@ export class Room {
   private doubt(settings: HubSettings, why: number): boolean {
     if (Date.now() - this.joined > overtaken) return false;
     this.joined = 0;
-    const hub = this.open(settings, why);
-    if (this.mayConnect) hub.start();
+    this.open(settings, undefined, why);
+    this.start();
     return true;
   }
 

@@ -12,6 +12,8 @@ export class Status {
   private readonly spoken = find(document, "[data-status]");
   private readonly tryNow = find(document, "[data-try]");
   private readonly again = find(document, "[data-again]");
+  private readonly page = find(document, "[data-login]");
+  private readonly why = find(document, "[data-why]");
   private passing: { words: string; until: number } | null = null;
   private last = "";
 
@@ -29,6 +31,9 @@ export class Status {
     this.strip.dataset.strip = shown.strip ? shown.look : "passing";
     this.tryNow.hidden = shown.action !== "try";
     this.again.hidden = shown.action !== "again";
+    this.page.hidden = shown.action !== "page";
+    this.why.hidden = shown.check === "";
+    put(this.why, shown.check);
     if (words !== this.last && words !== "") this.speak(words);
     this.last = words;
   }
