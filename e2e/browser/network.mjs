@@ -8,6 +8,10 @@ export async function between(server, bad = {}) {
   const [, url] = await program.says(/^listening (\S+)$/m, 60_000);
   return {
     url,
+    /** seen is what passed since the network became what it is: upgrades, and requests of pipes. */
+    seen: () => [...program.text.matchAll(/^seen (.*)$/gm)].map(([, what]) => what.trim()).filter((what) => !/^(GET|POST) /.test(what)),
+    /** sees waits for something to pass. */
+    sees: (what, within = 20_000) => program.says(new RegExp(`^seen ${what}`, "m"), within),
     async become(other) {
       program.text = "";
       program.child.stdin.write(`${JSON.stringify(other)}\n`);

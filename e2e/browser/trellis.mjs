@@ -18,12 +18,12 @@ export const axeSource = () => readFileSync(require.resolve("axe-core/axe.min.js
 const binary = process.env.TRELLIS_BIN ?? join(e2e, "..", "bin", "trellis");
 
 /** launch starts the Chromium of this machine. */
-export async function launch() {
+export async function launch(...args) {
   const places = ["/usr/bin", "/usr/local/bin", "/opt/google/chrome"];
   const names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
   const found = places.flatMap((p) => names.map((n) => join(p, n))).find((file) => existsSync(file));
   if (!found) throw new Error("there is no Chromium; e2e/need installs one");
-  return chromium.launch({ executablePath: found, args: ["--no-sandbox"] });
+  return chromium.launch({ executablePath: found, args: ["--no-sandbox", ...args] });
 }
 
 /** Program is a child whose output can be awaited. */
