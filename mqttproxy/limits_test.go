@@ -114,7 +114,7 @@ func TestWebSocketsOfAnAddressAreLimited(t *testing.T) {
 }
 
 func TestAPageThatSendsTooMuchIsTold(t *testing.T) {
-	config := PipesConfig{UpPerSecond: 1000, UpAtOnce: 3000}
+	config := PipesConfig{UpPerSecond: 1000 + frameCost, UpAtOnce: 3000 + 4*frameCost}
 	config.Serve = taking
 	inLine(t, config, func(t *testing.T, pipes *Pipes) {
 		w, p := opened(t, pipes)
@@ -131,9 +131,17 @@ func TestAPageThatSendsTooMuchIsTold(t *testing.T) {
 		if reason, _ := p.ended(); reason != TooFast || w.code != 4024 || w.words == "" {
 			t.Errorf("ended with %v, closed with %d", reason, w.code)
 		}
+		chatty, _ := opened(t, pipes)
+		for range 20 {
+			chatty.say(framePing, 0)
+		}
+		<-chatty.over
+		if chatty.code != 4024 {
+			t.Errorf("a page that says nothing, and often, was closed with %d", chatty.code)
+		}
 		c := &client{t: t, pipes: pipes}
 		c.open()
-		status, a := c.up(0, bytes.NewReader(make([]byte, 3001)))
+		status, a := c.up(0, bytes.NewReader(make([]byte, 5000)))
 		if status != http.StatusTooManyRequests || a.Code != 4024 || a.Reason != "too_fast" || a.Words == "" {
 			t.Errorf("an upload was answered %d %+v", status, a)
 		}

@@ -16,6 +16,7 @@ const PipeSubprotocol = "trellis.pipe"
 const (
 	maxLines  = 4        // WebSockets of one pipe at once: one that carries, one on trial, and what a page has given up
 	tellEvery = 16 << 10 // bytes up after which the page is told without asking
+	frameCost = 256      // what a frame costs of the bytes that a page may send, besides those in it
 )
 
 // line is a WebSocket that carries a pipe. One goroutine reads it. Whoever has something for the page writes it: one at a
@@ -108,6 +109,7 @@ func (l *line) join(ctx context.Context, v *Visitor) bool {
 	}
 	p, refused := l.pipes.findOrOpen(j.ID, *v)
 	if refused != nil {
+		l.pipes.config.Log.DebugContext(ctx, "WebSocket of a pipe refused", "reason", refused.reason)
 		l.socket.End(refused.code)
 		return false
 	}
@@ -189,6 +191,10 @@ func (l *line) listen() {
 
 // handle does what a frame asks for. An error is the Reason to end the pipe.
 func (l *line) handle(f frame) error {
+	if l.pipe.tooFast(frameCost + len(f.data)) {
+		return TooFast
+	}
+	l.pipe.heardNow()
 	tell := f.kind == framePing
 	switch {
 	case f.kind == frameTake:
@@ -199,11 +205,7 @@ func (l *line) handle(f frame) error {
 	case !l.pipe.acknowledge(f.have):
 		return Protocol
 	}
-	l.pipe.heardNow()
 	if f.kind == frameData {
-		if l.pipe.tooFast(len(f.data)) {
-			return TooFast
-		}
 		tell = l.bring(f)
 	}
 	l.answer(tell)

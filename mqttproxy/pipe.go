@@ -152,6 +152,7 @@ func ringsBy(bell <-chan struct{}, by time.Time) bool {
 func (p *pipe) End(reason Reason) {
 	if p.end(reason) {
 		p.pipes.discount(p)
+		p.pipes.config.Log.Debug("pipe over", "grant", p.visitor.Grant, "reason", reason, "lasted", p.pipes.clock()-p.opened)
 	}
 }
 

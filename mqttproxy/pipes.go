@@ -33,7 +33,7 @@ type PipesConfig struct {
 	Log     *slog.Logger     // nil discards
 
 	Max        int   // pipes in all; 0 means 20,000
-	PerAddress int   // pipes of one address; 0 means 200, since a school sits behind one
+	PerAddress int   // pipes of one address; 0 means PagesPerAddress
 	PerGrant   int   // pipes of one Grant, unless it is nobody's; 0 means 256, as many as the hub serves
 	Replay     int   // bytes down that one page may leave unacknowledged; 0 means 256 KiB
 	Buffered   int64 // bytes kept for all pages together; 0 means 256 MiB
@@ -67,7 +67,7 @@ func (c PipesConfig) withDefaults() PipesConfig {
 		c.Node = "a"
 	}
 	orDefault(&c.Max, 20_000)
-	orDefault(&c.PerAddress, 200)
+	orDefault(&c.PerAddress, PagesPerAddress)
 	orDefault(&c.PerGrant, 256)
 	orDefault(&c.Replay, 256<<10)
 	orDefault(&c.Buffered, 256<<20)
@@ -90,6 +90,9 @@ func orDefault[T int | int64 | time.Duration](field *T, value T) {
 		*field = value
 	}
 }
+
+// PagesPerAddress is how many pages one address may have open where nobody says otherwise: a school sits behind one.
+const PagesPerAddress = 200
 
 // Ways are all ways that carry a pipe, best first.
 var Ways = []string{waySocket, wayStream, wayPoll}

@@ -149,7 +149,7 @@ func TestPublicKeysAreAsDescribed(t *testing.T) {
 
 func TestLimitsRememberABoundedNumberOfAddresses(t *testing.T) {
 	now := time.Now()
-	l := newLimits(func() time.Time { return now })
+	l := newLimits(func() time.Time { return now }, 200)
 	for i := range maxAddresses + 5000 {
 		if err := l.ask("10." + strconv.Itoa(i>>16) + "." + strconv.Itoa(i>>8&255) + "." + strconv.Itoa(i&255)); err != nil {
 			t.Fatal(err)

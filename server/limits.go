@@ -19,19 +19,20 @@ const (
 
 // limits counts by address. IPv6 addresses count by their /64, since a household holds a whole one.
 type limits struct {
-	now func() time.Time
+	now   func() time.Time
+	pages int // that one address may have open: so many may come back at once when the server was away
 
 	mu   sync.Mutex
 	seen map[netip.Prefix]*buckets
 }
 
 type buckets struct {
-	ask, guess, check *rate.Limiter
-	last              time.Time
+	ask, guess, check, open *rate.Limiter
+	last                    time.Time
 }
 
-func newLimits(now func() time.Time) *limits {
-	return &limits{now: now, seen: map[netip.Prefix]*buckets{}}
+func newLimits(now func() time.Time, pages int) *limits {
+	return &limits{now: now, pages: pages, seen: map[netip.Prefix]*buckets{}}
 }
 
 // ask takes one request of this address, or says when it may come again.
@@ -47,6 +48,11 @@ func (l *limits) guess(address string) error {
 // check takes one request of a stranger who tries the ways to this server.
 func (l *limits) check(address string) error {
 	return l.take(address, func(b *buckets) *rate.Limiter { return b.check })
+}
+
+// open takes one page of this address that opens a session.
+func (l *limits) open(address string) error {
+	return l.take(address, func(b *buckets) *rate.Limiter { return b.open })
 }
 
 func (l *limits) take(address string, which func(*buckets) *rate.Limiter) error {
@@ -85,6 +91,7 @@ func (l *limits) of(address string, now time.Time) *buckets {
 		ask:   rate.NewLimiter(askPerSecond, askBurst),
 		guess: rate.NewLimiter(guessPerSecond, guessBurst),
 		check: rate.NewLimiter(checkPerSecond, checkBurst),
+		open:  rate.NewLimiter(rate.Limit(l.pages)/4, l.pages),
 	}
 	l.seen[at] = b
 	return b

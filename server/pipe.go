@@ -24,7 +24,7 @@ func (s *Server) liveOpen(c echo.Context) error {
 	if !s.pipes.Own(c.Response(), c.Request()) {
 		return nil
 	}
-	if s.limits.ask(c.RealIP()) != nil {
+	if s.limits.open(c.RealIP()) != nil {
 		s.pipes.Refuse(c.Response(), mqttproxy.Limit)
 		return nil
 	}

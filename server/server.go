@@ -6,6 +6,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,7 +92,7 @@ func New(c Config) *Server {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{Config: c, limits: newLimits(c.Now)}
+	s := &Server{Config: c, limits: newLimits(c.Now, cmp.Or(c.Limits.PerAddress, mqttproxy.PagesPerAddress))}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.probe.send, s.probe.ctx = c.Probe, s.ctx
 	s.sessions = newSessions(c.Store, s.secure())
