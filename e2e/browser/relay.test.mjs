@@ -51,15 +51,18 @@ for (const [name, bad, way] of networks) {
     const entity = name.replaceAll(/\W+/g, "-");
     const k = await server.key(entity);
     const words = page.locator("[data-strip-words]", { hasText: slower });
+    await page.goto(network.url); // the browser itself takes its time at first
     const began = performance.now();
+    const since = () => Math.round(performance.now() - began);
     await signIn(page, network.url, k.key);
     await live(page);
-    const took = Math.round(performance.now() - began);
+    const up = since();
     await server.send(k, { temperature: 20 });
     await shows(page, entity, "temperature", "20", 3000);
+    const first = since();
     const before = network.seen();
-    console.log(`${name}: live after ${took} ms by ${wayOf(before)}`);
-    assert.ok(took < 4000, `live after ${took} ms`);
+    console.log(`${name}: live after ${up} ms by ${wayOf(before)}, first value after ${first} ms`);
+    assert.ok(first < 4000, `first value after ${first} ms`);
     assert.equal(wayOf(before), way);
     assert.equal(sessions(before), 1);
     if (way === "poll") await words.waitFor();
