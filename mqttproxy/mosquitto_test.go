@@ -35,6 +35,7 @@ type mosquitto struct {
 const (
 	strictPlugin = "/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so"
 	shedSub      = "acme:eu:shed"
+	shedOurs     = shedSub + "#test-6ab9f1eb" // as whom we log in with the key k1
 	shedHeard    = "acme/eu/k1/messages"
 	shedOwn      = "acme/eu/k1/publish"
 	shedKey      = "key-of-the-shed"

@@ -2,9 +2,11 @@ package mqttproxy
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -144,13 +146,19 @@ func (l *uplink) clientID() (id string, release func(), err error) {
 	return l.subject.String(), release, nil
 }
 
-func (l *uplink) ownID() string { return l.subject.String() + "#" + l.up.Program }
+// ownID differs for each key: two keys of one entity have a link each, and the broker ends one of two that log in alike.
+func (l *uplink) ownID() string {
+	sum := sha256.Sum256([]byte(l.keyID))
+	return fmt.Sprintf("%s#%s-%x", l.subject, l.up.Program, sum[:4])
+}
 
 // judge says what the end of a connection means, and how long to wait before the next.
 func (l *uplink) judge(ctx context.Context, lasted time.Duration, err error, failures int) time.Duration {
 	why, wait := WhyAway, jitter(l.up.RetryFirst, l.up.RetryMost, failures)
 	switch {
-	case errors.Is(err, errHeldByOther), l.fought(lasted, err):
+	case errors.Is(err, errHeldByOther):
+		why, wait = WhyOtherKey, l.up.FightPause+rand.N(l.up.FightPause/8+1)
+	case l.fought(lasted, err):
 		why, wait = WhyTaken, l.up.FightPause+rand.N(l.up.FightPause/8+1)
 	case errors.Is(err, errIDRefused), errors.Is(err, errLogin), errors.Is(err, errNotListen):
 		why, wait = l.refused(ctx, err, wait, failures)

@@ -44,14 +44,43 @@ func TestTwoKeysOfAnEntityDoNotFight(t *testing.T) {
 	f.up()
 	second := access.KeyGrant(shed().Subject, "k2", time.Time{})
 	t.Cleanup(f.Need(second))
-	for until := time.Now().Add(10 * time.Second); f.StateOf(second).Why != WhyTaken; time.Sleep(2 * time.Millisecond) {
+	for until := time.Now().Add(10 * time.Second); f.StateOf(second).Why != WhyOtherKey; time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatalf("the second key's link is %+v", f.StateOf(second))
 		}
 	}
+	if words := f.StateOf(second).Why.Words(); !strings.Contains(words, "another one is in use") || strings.Contains(words, "make a second key") {
+		t.Errorf("the page of the second key is told %q", words)
+	}
 	time.Sleep(200 * time.Millisecond) // nothing is to happen: only time can show that
 	if n := strings.Count(m.log(), "already connected, closing old connection"); n != 0 || f.StateOf(shed()).Down {
 		t.Errorf("%d evictions; the first key's link is %+v", n, f.StateOf(shed()))
+	}
+}
+
+func TestTwoKeysOfAnEntityAreTwoClientsBesideTheDevice(t *testing.T) {
+	m := newMosquitto(t)
+	m.write("passwords", "k1:"+passwordLine(shedKey)+"\nk2:"+passwordLine(shedKey)+"\nservice:"+passwordLine(serviceKey)+"\n")
+	m.write("acl", "user service\ntopic readwrite #\nuser k1\n"+fullACL+"user k2\ntopic readwrite acme/eu/k2/publish\ntopic read acme/eu/k2/messages\n")
+	m.write("conf", m.common()+"allow_anonymous false\npassword_file "+m.file("passwords")+"\nacl_file "+m.file("acl")+"\n")
+	m.start()
+	f := newFront(t, m.address(), func(c *UplinksConfig) { c.Linger = time.Nanosecond })
+	release := f.Need(shed())
+	t.Cleanup(f.Need(access.KeyGrant(shed().Subject, "k2", time.Time{})))
+	for until := time.Now().Add(10 * time.Second); f.Stats().Up < 2; time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("%+v of two links:\n%s", f.Stats(), m.log())
+		}
+	}
+	release()
+	m.said(shedOurs+" (p2, c1", 1) // the goodbye of the first
+	m.said("Client "+shedOurs+" disconnected", 2)
+	send(t, m.service(), "acme/eu/k2/messages", "for the second", 1)
+	if took := f.count(1); took[0].KeyID != "k2" || f.Stats().Up != 1 {
+		t.Errorf("came %+v; %+v", took, f.Stats())
+	}
+	if strings.Contains(m.log(), "already connected") {
+		t.Errorf("one key threw the other out:\n%s", m.log())
 	}
 }
 

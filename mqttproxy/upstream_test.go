@@ -165,7 +165,7 @@ func TestManyReadersAreOneConnectionBesideTheDevice(t *testing.T) {
 	if string(took[0].Payload) != "hello" || took[1].Topic != shedOwn || took[1].KeyID != "k1" {
 		t.Errorf("came %+v", took)
 	}
-	if n := strings.Count(m.log(), "as "+shedSub+"#test "); n != 1 || dropped.Load() != 0 {
+	if n := strings.Count(m.log(), "as "+shedOurs+" "); n != 1 || dropped.Load() != 0 {
 		t.Errorf("%d connections of ours, the device was dropped %d times:\n%s", n, dropped.Load(), m.log())
 	}
 }
@@ -379,12 +379,12 @@ func TestASessionLingersAndIsThenForgotten(t *testing.T) {
 	first()
 	first() // twice is once
 	second := f.Need(shed())
-	if f.Stats().Links != 1 || strings.Count(m.log(), "#test (p2, c0") != 1 {
+	if f.Stats().Links != 1 || strings.Count(m.log(), shedOurs+" (p2, c0") != 1 {
 		t.Errorf("coming back at once made another connection:\n%s", m.log())
 	}
 	second()
-	m.said("#test (p2, c1", 1) // the goodbye that has the broker forget
-	m.said("Client "+shedSub+"#test disconnected", 2)
+	m.said(shedOurs+" (p2, c1", 1) // the goodbye that has the broker forget
+	m.said("Client "+shedOurs+" disconnected", 2)
 	if n := f.Stats().Links; n != 0 {
 		t.Errorf("%d links are left", n)
 	}
@@ -404,11 +404,11 @@ func TestWhatIsNotSafeIsNotAcknowledged(t *testing.T) {
 	for n := range 50 {
 		send(t, service, shedHeard, fmt.Sprint(n), 1)
 	}
-	m.said("Sending PUBLISH to "+shedSub+"#test", 1)
+	m.said("Sending PUBLISH to "+shedOurs, 1)
 	if err := f.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(m.log(), "Received PUBACK from "+shedSub+"#test") {
+	if strings.Contains(m.log(), "Received PUBACK from "+shedOurs) {
 		t.Errorf("a message was acknowledged that is not safe")
 	}
 	again := newFront(t, m.address())
