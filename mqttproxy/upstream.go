@@ -139,7 +139,7 @@ func (u *Uplinks) open(g access.Grant) *uplink {
 		inbox: newInbox(u.Waiting, u.WaitBytes), before: u.ending[g.KeyID],
 		over: make(chan struct{}), cancel: cancel, nudge: make(chan struct{}, 1), since: time.Now(),
 	}
-	l.echoes = &echoes{within: u.EchoIn, wake: func() {
+	l.echoes = &echoes{within: u.EchoIn, most: u.Waiting, mostBytes: u.WaitBytes, wake: func() {
 		select {
 		case l.inbox.full <- struct{}{}:
 		default:
@@ -222,8 +222,11 @@ func (u *Uplinks) StateOf(g access.Grant) State {
 	return l.state()
 }
 
-// errLinkDown says that a message was not sent at all.
-var errLinkDown = errors.New("there is no connection to the upstream broker")
+// What says that a message was not sent at all.
+var (
+	errLinkDown = errors.New("there is no connection to the upstream broker")
+	errCrowded  = errors.New("too many messages wait to be confirmed or recorded")
+)
 
 // unsureError says that a message was sent, and nobody knows whether it arrived.
 type unsureError struct{ cause error }
@@ -248,21 +251,31 @@ func (u *Uplinks) Publish(ctx context.Context, topic string, payload []byte, qos
 	if c == nil {
 		return fmt.Errorf("publish upstream: %w", errLinkDown)
 	}
-	sum := l.echoes.begin(Arrival{Subject: l.subject, KeyID: l.keyID, Topic: topic, Payload: payload, At: time.Now(), Sent: true})
+	sent := Arrival{Subject: l.subject, KeyID: l.keyID, Topic: topic, Payload: payload, At: time.Now(), Sent: true}
+	sum := sumOf(topic, payload)
+	if !soon(ctx, func() bool { return l.echoes.begin(sum, sent) }) {
+		return fmt.Errorf("publish upstream: %w", errCrowded)
+	}
 	err := c.publish(ctx, topic, payload, qos)
 	if show := l.echoes.end(sum, err == nil); show != nil {
-		for !l.inbox.put(*show, 1) { // it is on its way: it must not be missing here
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(10 * time.Millisecond):
-			}
-		}
+		soon(ctx, func() bool { return l.inbox.put(*show, 1) }) // it is on its way: it must not be missing here
 	}
 	if err != nil {
 		return fmt.Errorf("publish upstream: %w", err)
 	}
 	return nil
+}
+
+// soon tries until do has succeeded, or ctx is over.
+func soon(ctx context.Context, do func() bool) bool {
+	for !do() {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return true
 }
 
 func (u *Uplinks) linkOf(topic string) *uplink {

@@ -1,0 +1,99 @@
+package mqttproxy
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"testing"
+	"time"
+)
+
+func numbered(n, size int) Arrival {
+	return Arrival{Topic: shedOwn, Payload: append(binary.BigEndian.AppendUint32(nil, uint32(n)), bytes.Repeat([]byte("x"), size-4)...)}
+}
+
+func TestWhatWasShownIsKnownByItsSumAlone(t *testing.T) {
+	e := &echoes{within: time.Millisecond, wake: func() {}, most: 8, mostBytes: 1 << 20}
+	e.grant(true)
+	var last [32]byte
+	for n := range 100 {
+		a := numbered(n, 5000)
+		last = sumOf(a.Topic, a.Payload)
+		if !e.begin(last, a) {
+			t.Fatalf("no room for message %d", n)
+		}
+		e.end(last, true)
+		if show, _ := e.overdue(time.Now().Add(time.Second)); len(show) != 1 || !bytes.Equal(show[0].Payload, a.Payload) {
+			t.Fatalf("shown of message %d are %d", n, len(show))
+		}
+	}
+	if len(e.waiting) > e.most+1 || e.hidden != 0 || e.bytes != 0 {
+		t.Errorf("%d are known, %d of %d bytes wait", len(e.waiting), e.hidden, e.bytes)
+	}
+	for _, w := range e.waiting {
+		if w.sent.Payload != nil {
+			t.Error("a payload stays after it was shown")
+		}
+	}
+	if a := numbered(99, 5000); e.came(a.Topic, a.Payload) {
+		t.Error("the late echo of what was shown last is shown again")
+	}
+}
+
+func TestWhatWaitsForItsEchoIsBounded(t *testing.T) {
+	for name, e := range map[string]*echoes{
+		"by count": {within: time.Hour, wake: func() {}, most: 8, mostBytes: 1 << 20},
+		"by bytes": {within: time.Hour, wake: func() {}, most: 1 << 20, mostBytes: 800},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e.grant(true)
+			taken := 0
+			for a := numbered(0, 100); e.begin(sumOf(a.Topic, a.Payload), a); a = numbered(taken, 100) {
+				e.end(sumOf(a.Topic, a.Payload), true)
+				taken++
+			}
+			if taken != 8 {
+				t.Errorf("%d messages were taken, want 8", taken)
+			}
+			show, _ := e.overdue(time.Now())
+			if len(show) != 4 || !bytes.Equal(show[0].Payload, numbered(0, 100).Payload) || e.hidden != 4 || e.bytes != 400 {
+				t.Errorf("shown before their time are %d; %d of %d bytes wait", len(show), e.hidden, e.bytes)
+			}
+			for n := range 8 { // half of them were shown
+				if a := numbered(n, 100); e.came(a.Topic, a.Payload) != (n >= 4) {
+					t.Errorf("the echo of message %d: shown %v", n, n < 4)
+				}
+			}
+			if len(e.waiting) != 0 || e.hidden != 0 || e.bytes != 0 {
+				t.Errorf("left are %d, %d of %d bytes", len(e.waiting), e.hidden, e.bytes)
+			}
+		})
+	}
+}
+
+func TestAPageWaitsWhileNothingCanBeRecorded(t *testing.T) {
+	m := lenient(t, "topic write "+shedOwn+"\ntopic read "+shedHeard+"\n") // grants and is quiet
+	f := newFront(t, m.address(), func(c *UplinksConfig) { c.Waiting = 4 })
+	f.mu.Lock()
+	f.fail = errors.New("the disk is full")
+	f.mu.Unlock()
+	t.Cleanup(f.Need(shed()))
+	f.up()
+	accepted := 0
+	for err := error(nil); err == nil; accepted++ {
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		err = f.Publish(ctx, shedOwn, []byte{byte(accepted)}, 1)
+		cancel()
+		if err != nil && !errors.Is(err, errCrowded) {
+			t.Fatal(err)
+		}
+		if accepted > 20 {
+			t.Fatal("there is no end to what waits")
+		}
+	}
+	f.mu.Lock()
+	f.fail = nil
+	f.mu.Unlock()
+	f.count(accepted - 1)
+}
