@@ -97,3 +97,18 @@ func TestAPageWaitsWhileNothingCanBeRecorded(t *testing.T) {
 	f.mu.Unlock()
 	f.count(accepted - 1)
 }
+
+func TestANudgeIsForTheConnectionAlone(t *testing.T) {
+	failures := 3
+	c := UplinksConfig{RetryFirst: 20 * time.Millisecond, Take: func(context.Context, []Arrival) error {
+		if failures--; failures >= 0 {
+			return errors.New("the disk is full")
+		}
+		return nil
+	}}
+	l := &uplink{up: &Uplinks{UplinksConfig: c.withDefaults()}, nudge: make(chan struct{}, 1)}
+	l.nudge <- struct{}{}
+	if !l.settle(t.Context(), []Arrival{numbered(0, 100)}) || len(l.nudge) != 1 {
+		t.Errorf("what waits to be recorded took the nudge: %d are left", len(l.nudge))
+	}
+}

@@ -311,8 +311,9 @@ func (l *uplink) settle(ctx context.Context, batch []Arrival) bool {
 			break
 		}
 		l.up.Log.ErrorContext(ctx, "messages from upstream wait, this will be tried again", "key", l.keyID, "messages", len(toShow), "err", err)
-		l.rest(ctx, jitter(l.up.RetryFirst, l.up.RetryMost, failures))
-		if ctx.Err() != nil {
+		select {
+		case <-time.After(jitter(l.up.RetryFirst, l.up.RetryMost, failures)): // not rest: a nudge is for the connection
+		case <-ctx.Done():
 			return false
 		}
 	}
