@@ -96,6 +96,7 @@ type Uplinks struct {
 	holders map[access.Subject]string
 	running sync.WaitGroup
 	dropped uint64 // QoS 0 messages that links now over had no room for
+	strays  uint64 // and messages of topics that they had not asked for
 }
 
 // NewUplinks makes Uplinks; they connect when somebody needs it.
@@ -179,6 +180,7 @@ func (u *Uplinks) forget(l *uplink) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.dropped += l.inbox.lost()
+	u.strays += l.strayed()
 	if u.ending[l.keyID] == l.over {
 		delete(u.ending, l.keyID)
 	}
@@ -312,15 +314,17 @@ func (u *Uplinks) Reach(ctx context.Context) (took time.Duration, err error) {
 type UplinksStats struct {
 	Links, Up int
 	Dropped   uint64 // QoS 0 messages
+	Strays    uint64 // messages of topics that were not asked for
 }
 
 // Stats tells how the links are now.
 func (u *Uplinks) Stats() UplinksStats {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	s := UplinksStats{Links: len(u.links), Dropped: u.dropped}
+	s := UplinksStats{Links: len(u.links), Dropped: u.dropped, Strays: u.strays}
 	for _, l := range u.links {
 		s.Dropped += l.inbox.lost()
+		s.Strays += l.strayed()
 		if l.current() != nil {
 			s.Up++
 		}

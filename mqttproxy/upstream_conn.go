@@ -176,8 +176,11 @@ func (c *upstreamConn) receive(_ mqtt.Client, m mqtt.Message) {
 	if m.Qos() > 0 {
 		a.ack = m.Ack
 	}
-	if a.Topic == l.own && !l.echoes.came(a.Topic, a.Payload) {
-		a.Topic = "" // shown already; only to be acknowledged in its turn
+	if !l.wanted(a) {
+		if a.ack == nil {
+			return
+		}
+		a.Topic, a.Payload = "", nil // only to be acknowledged in its turn
 	}
 	if !l.inbox.put(a, m.Qos()) {
 		c.end(errTooMuch) // what is not acknowledged comes again

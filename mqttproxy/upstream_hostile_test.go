@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"runtime"
@@ -226,6 +227,50 @@ func TestASlowTakerHoldsUpNeitherPingsNorOrder(t *testing.T) {
 		if time.Now().After(until) {
 			t.Fatalf("%d of %d were acknowledged", one.Load().acks.Load(), all)
 		}
+	}
+}
+
+// lockedBuffer is a log that can be read while it is written.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+func TestWhatWasNotAskedForIsAcknowledgedAndDropped(t *testing.T) {
+	var one atomic.Pointer[puppeteer]
+	p := newPuppet(t, func(p *puppeteer) {
+		one.Store(p)
+		_, _ = p.Write(publishPacket("acme/eu/somebody-else/messages", "x", 0, 0))
+		_, _ = p.Write(publishPacket("acme/eu/somebody-else/messages", "x", 1, 1))
+		_, _ = p.Write(publishPacket(strings.Repeat("long/", 1000), "x", 1, 2))
+		_, _ = p.Write(publishPacket(shedHeard, "ours", 1, 3))
+	})
+	var log lockedBuffer
+	f := newFront(t, p.at, func(c *UplinksConfig) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	t.Cleanup(f.Need(shed()))
+	f.count(1)
+	for until := time.Now().Add(10 * time.Second); one.Load().acks.Load() < 3; time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("%d of 3 messages were acknowledged", one.Load().acks.Load())
+		}
+	}
+	if took := f.count(1); len(took) != 1 || took[0].Topic != shedHeard || f.Stats().Strays != 3 {
+		t.Errorf("came %+v; %+v", took, f.Stats())
+	}
+	if n := strings.Count(log.String(), "not asked for"); n != 1 {
+		t.Errorf("that was said %d times:\n%s", n, &log)
 	}
 }
 

@@ -38,6 +38,7 @@ type uplink struct {
 	why     Why
 	failed  bool        // a connection failed or was lost; until then a link that is not up yet is no trouble
 	noOwn   bool        // asking for our own publish topic ended the connection: not asked again
+	strays  uint64      // messages of topics that we have not asked for
 	dropped []time.Time // when connections were lost soon after they were made
 }
 
@@ -264,6 +265,31 @@ func (l *uplink) current() *upstreamConn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.conn
+}
+
+// wanted says whether a message is to be handed on: one of the key's own topics, and not shown already. Whatever else a broker sends
+// was not asked for, and is nobody's.
+func (l *uplink) wanted(a Arrival) bool {
+	switch a.Topic {
+	case l.heard:
+		return true
+	case l.own:
+		return l.echoes.came(a.Topic, a.Payload)
+	}
+	l.mu.Lock()
+	l.strays++
+	first := l.strays == 1
+	l.mu.Unlock()
+	if first {
+		l.up.Log.Warn("the upstream broker sends what was not asked for, it is dropped", "key", l.keyID, "topic", a.Topic[:min(len(a.Topic), 200)])
+	}
+	return false
+}
+
+func (l *uplink) strayed() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.strays
 }
 
 // atOnce is how many messages are handed on, and made safe, together.
