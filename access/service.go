@@ -80,14 +80,15 @@ func ParseService(address string) (*url.URL, error) {
 	if err != nil || u.Host == "" || u.Opaque != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, errors.New("should be https:// and a host, and perhaps /api")
 	}
-	if u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+	if u.Scheme != "https" && (u.Scheme != "http" || !ThisMachine(u.Hostname())) {
 		return nil, errors.New("should begin with https:// since keys are sent there; http:// is only for this machine itself")
 	}
 	path := strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/api")
 	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: path}, nil
 }
 
-func loopback(host string) bool {
+// ThisMachine says whether a host is the one that this runs on: what goes there need not be encrypted.
+func ThisMachine(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || (ip != nil && ip.IsLoopback())
 }
@@ -237,7 +238,7 @@ func refusedBy(answer *http.Response, length int) error {
 
 // askingFailed tells a certificate that is not accepted from a service that is not there.
 func askingFailed(err error) error {
-	if certificateFault(err) {
+	if CertificateFault(err) {
 		return fmt.Errorf("%w: %w", ErrServiceCertificate, withoutAddress(err))
 	}
 	away := fmt.Errorf("%w: %w", ErrServiceAway, withoutAddress(err))
@@ -247,7 +248,8 @@ func askingFailed(err error) error {
 	return away
 }
 
-func certificateFault(err error) bool {
+// CertificateFault says whether it was the certificate for which a TLS connection did not come to be.
+func CertificateFault(err error) bool {
 	var verification *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError

@@ -344,3 +344,14 @@ func TestServiceStopsWhenItsCallerDoes(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestThisMachine(t *testing.T) {
+	for host, want := range map[string]bool{
+		"localhost": true, "LOCALHOST": true, "127.0.0.1": true, "127.9.9.9": true, "::1": true,
+		"": false, "localhost.example.com": false, "192.168.1.1": false, "0.0.0.0": false, "::": false, "2130706433": false,
+	} {
+		if ThisMachine(host) != want {
+			t.Errorf("%q is this machine: %v", host, !want)
+		}
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"trellis/access"
 )
 
 // The documented addresses of Tendrl's own broker, and the host of its claims.
@@ -77,7 +79,7 @@ func parseBroker(s string, schemes map[string]broker, path string) (*url.URL, er
 	if !known {
 		return nil, errors.New("the scheme " + u.Scheme + ":// is none of those that lead here")
 	}
-	if plain := means.scheme == "mqtt" || means.scheme == "ws"; plain && !thisMachine(u.Hostname()) {
+	if plain := means.scheme == "mqtt" || means.scheme == "ws"; plain && !access.ThisMachine(u.Hostname()) {
 		return nil, errors.New("is not encrypted, and keys are sent there: only this machine itself may be reached like that")
 	}
 	out := &url.URL{Scheme: means.scheme, Host: u.Host, Path: u.Path}
@@ -93,9 +95,4 @@ func parseBroker(s string, schemes map[string]broker, path string) (*url.URL, er
 		out.Path = path
 	}
 	return out, nil
-}
-
-func thisMachine(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || (ip != nil && ip.IsLoopback())
 }

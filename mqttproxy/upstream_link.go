@@ -3,8 +3,6 @@ package mqttproxy
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -163,7 +161,7 @@ func (l *uplink) judge(ctx context.Context, lasted time.Duration, err error, fai
 		why, wait = WhyTaken, l.up.FightPause+rand.N(l.up.FightPause/8+1)
 	case errors.Is(err, errIDRefused), errors.Is(err, errLogin), errors.Is(err, errNotListen):
 		why, wait = l.refused(ctx, err, wait, failures)
-	case badCertificate(err):
+	case access.CertificateFault(err):
 		why = WhyCertificate
 	}
 	l.mu.Lock()
@@ -219,14 +217,6 @@ func (l *uplink) fought(lasted time.Duration, err error) bool {
 // come back as one.
 func jitter(first, most time.Duration, failures int) time.Duration {
 	return rand.N(min(most, first<<min(failures, 16)) + 1)
-}
-
-func badCertificate(err error) bool {
-	var verification *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
-	var host x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid)
 }
 
 // rest waits, unless something has changed that makes it worth trying now.
