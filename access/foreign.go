@@ -76,7 +76,7 @@ func OpenForeignKeys(ctx context.Context, store HeldStore, service *Service, vau
 		switch {
 		case errors.Join(err, sealed) != nil:
 			log.WarnContext(ctx, "a held key cannot be used: its holder has to sign in again", "jti", one.ID, "err", errors.Join(err, sealed))
-		case !one.Linked && k.clock().Sub(one.Used) > heldLife, !one.Until.IsZero() && !k.clock().Before(one.Until):
+		case one.over(k.clock()):
 			if err := store.DropHeldKey(ctx, one.ID); err != nil {
 				return nil, fmt.Errorf("open held keys: %w", err)
 			}
@@ -85,6 +85,12 @@ func OpenForeignKeys(ctx context.Context, store HeldStore, service *Service, vau
 		}
 	}
 	return k, nil
+}
+
+// over says whether a key is to be forgotten: it has ended, or every sign-in with it has. That its session was needed when this was
+// last written down is no use of it.
+func (h HeldKey) over(at time.Time) bool {
+	return at.Sub(h.Used) > heldLife || (!h.Until.IsZero() && !at.Before(h.Until))
 }
 
 // Verify asks the service about a key, and holds it if it is good.
@@ -259,10 +265,17 @@ func (k *ForeignKeys) OnEnd(do func(jti string)) {
 
 // End forgets a key that the service refuses, and tells.
 func (k *ForeignKeys) End(jti string) {
+	k.endIf(jti, "the service it belongs to refuses it", func(heldKey) bool { return true })
+}
+
+// endIf forgets a key and tells, if it is still so: somebody may be signing in with it.
+func (k *ForeignKeys) endIf(jti, why string, so func(heldKey) bool) {
 	k.writing.Lock()
 	k.mu.Lock()
-	_, there := k.held[jti]
-	delete(k.held, jti)
+	one, there := k.held[jti]
+	if there = there && so(one); there {
+		delete(k.held, jti)
+	}
 	k.mu.Unlock()
 	var err error
 	if there {
@@ -270,7 +283,7 @@ func (k *ForeignKeys) End(jti string) {
 	}
 	k.writing.Unlock()
 	if there {
-		k.log.Info("sessions of a key end: the service it belongs to refuses it", "jti", jti, "err", err)
+		k.log.Info("sessions of a key end: "+why, "jti", jti, "err", err)
 		k.tell(jti)
 	}
 }
@@ -298,8 +311,12 @@ func (k *ForeignKeys) Watch(ctx context.Context) error {
 	}
 }
 
-// checkAll asks about one key after the other, slowly. A service that is away, or wants to be left alone, is asked next time.
+// checkAll forgets the keys whose time is over, and asks about the others one after the other, slowly. A service that is away, or wants
+// to be left alone, is asked next time.
 func (k *ForeignKeys) checkAll(ctx context.Context) {
+	for _, jti := range k.ids() {
+		k.endIf(jti, "it has ended, or nobody has signed in with it for too long", func(h heldKey) bool { return h.over(k.clock()) })
+	}
 	for _, jti := range k.ids() {
 		err := k.Check(ctx, jti)
 		switch {

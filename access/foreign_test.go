@@ -199,7 +199,41 @@ func TestHeldKeysOfNoMoreUseAreForgotten(t *testing.T) {
 		_ = f.rows.PutHeldKey(t.Context(), k)
 	}
 	f.open(t, f.service)
-	if got := f.ids(); !slices.Equal(got, []string{"needed", "of-shed"}) {
-		t.Errorf("held are %v", got)
+	if got := f.ids(); !slices.Equal(got, []string{"of-shed"}) {
+		t.Errorf("held are %v", got) // that a session was needed once is no use of its key
+	}
+}
+
+func TestHeldKeysAreForgottenWhileTheServerRuns(t *testing.T) {
+	f := newForeign(t)
+	var ended []string
+	f.OnEnd(func(jti string) { ended = append(ended, jti) })
+	for _, key := range []string{"shed-1", "barn-1"} {
+		if _, err := f.Verify(key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.SetLinked(t.Context(), "of-shed", true); err != nil {
+		t.Fatal(err)
+	}
+	f.away.Store(true) // the service is not needed for that
+	began := time.Now()
+	f.clock = func() time.Time { return began.Add(heldLife / 2) }
+	f.checkAll(t.Context())
+	if len(ended) != 0 {
+		t.Fatalf("ended before their time: %v", ended)
+	}
+	f.held["of-barn"] = heldKey{HeldKey{Sub: "acme:eu:barn", ID: "of-barn", Used: f.clock()}, f.held["of-barn"].subject, "barn-1"}
+	f.clock = func() time.Time { return began.Add(heldLife + time.Hour) }
+	f.checkAll(t.Context())
+	if _, kept := f.rows.rows["of-shed"]; kept || !slices.Equal(ended, []string{"of-shed"}) {
+		t.Errorf("ended %v, the row is kept: %v", ended, kept)
+	}
+	barn := f.held["of-barn"]
+	barn.Until = f.clock()
+	f.held["of-barn"] = barn
+	f.checkAll(t.Context())
+	if !slices.Equal(ended, []string{"of-shed", "of-barn"}) {
+		t.Errorf("ended %v", ended)
 	}
 }
