@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"runtime/debug"
 	"sync"
@@ -79,9 +80,12 @@ func (s *Pipes) Carry(ctx context.Context, socket *Socket, v Visitor) {
 		defer l.survive(ctx)
 		joined <- l.join(ctx, &v)
 	}()
-	if <-joined {
+	switch {
+	case <-joined:
 		defer l.end()
 		l.listen()
+	case l.pipe != nil: // a mistake of ours on the way
+		l.end()
 	}
 }
 
@@ -175,6 +179,8 @@ func (l *line) listen() {
 			giveBack(message)
 			if reason := endOf(err); reason != Lost {
 				l.pipe.End(reason)
+			} else if errors.Is(err, io.EOF) {
+				l.pipe.goodbye(l)
 			}
 			return
 		}

@@ -35,10 +35,12 @@ type pipe struct {
 	begun    bool // the hub serves it
 	over     bool
 	reason   Reason
+	heavy    bool // it ended with much to keep, and counts until it is forgotten
 
 	// Times by the clock of pipes.
 	opened, heard time.Duration
 	left          time.Duration // when the last one that took bytes down did so
+	parted        time.Duration // when the page closed its WebSocket
 	watch         *time.Timer   // looks whether the page is there, and forgets the pipe some time after its end
 }
 
@@ -95,7 +97,8 @@ func (p *pipe) Receive(into []byte) (int, error) {
 	}
 }
 
-// Send keeps b for the page, and writes it if a line takes bytes down. While too much is not acknowledged it waits, until by.
+// Send keeps b for the page, and writes it if a line takes bytes down, where each frame has a limit of its own. While too
+// much is not acknowledged it waits, until by.
 func (p *pipe) Send(b []byte, by time.Time) error {
 	for {
 		n, room, line, err := p.put(b)
@@ -150,18 +153,26 @@ func ringsBy(bell <-chan struct{}, by time.Time) bool {
 
 // End ends the pipe once. The page is told by what carries it, or by the requests that still come.
 func (p *pipe) End(reason Reason) {
-	if p.end(reason) {
-		p.pipes.discount(p)
-		p.pipes.config.Log.Debug("pipe over", "grant", p.visitor.Grant, "reason", reason, "lasted", p.pipes.clock()-p.opened)
+	ended, heavy := p.end(reason)
+	if !ended {
+		return
 	}
+	if !heavy {
+		p.pipes.discount(p)
+	}
+	p.pipes.config.Log.Debug("pipe over", "grant", p.visitor.Grant, "reason", reason, "lasted", p.pipes.clock()-p.opened)
 }
 
-func (p *pipe) end(reason Reason) bool {
+// lightly is how many bytes a pipe may keep for its page after its end without taking the place of another one.
+const lightly = 4 << 10
+
+func (p *pipe) end(reason Reason) (ended, heavy bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.over {
-		return false
+		return false, false
 	}
+	p.heavy = p.down.len() > lightly
 	p.over, p.reason = true, reason
 	p.pipes.buffered.Add(int64(-len(p.up)))
 	p.up = nil
@@ -172,7 +183,7 @@ func (p *pipe) end(reason Reason) bool {
 		l.finish()
 	}
 	p.watch.Reset(p.pipes.config.Remember)
-	return true
+	return true, p.heavy
 }
 
 // positions are how far both directions are: bytes received in order, and bytes sent so far.

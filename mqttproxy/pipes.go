@@ -121,14 +121,16 @@ type Pipes struct {
 	byID      map[string]*pipe
 	byAddress map[string]int
 	byHolder  map[string]int
-	lines     map[string]int // WebSockets of each address, those included that carry nothing yet
+	lines     map[string]int           // WebSockets of each address, those included that carry nothing yet
+	seated    int                      // all of them
+	signedOut map[string]time.Duration // sign-ins that have ended, and when; for as long as somebody may still be on the way in
 }
 
 // NewPipes makes Pipes; nothing runs until somebody opens one.
 func NewPipes(config PipesConfig) *Pipes {
 	return &Pipes{
 		config: config.withDefaults(), born: time.Now(),
-		byID: map[string]*pipe{}, byAddress: map[string]int{}, byHolder: map[string]int{}, lines: map[string]int{},
+		byID: map[string]*pipe{}, byAddress: map[string]int{}, byHolder: map[string]int{}, lines: map[string]int{}, signedOut: map[string]time.Duration{},
 	}
 }
 
@@ -157,6 +159,8 @@ func (s *Pipes) open(v Visitor) (*pipe, *denial) {
 	switch {
 	case s.closed:
 		return nil, &refusedRestart
+	case s.signedOut[v.Session] > 0:
+		return nil, &refusedSignedOut
 	case s.byAddress[v.Address] >= s.config.PerAddress:
 		return nil, &refusedAddress
 	case who != nobody && s.byHolder[who] >= s.config.PerGrant:
@@ -214,10 +218,11 @@ func (s *Pipes) findOrOpen(id string, v Visitor) (*pipe, *denial) {
 func (s *Pipes) seat(address string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.lines[address] >= 2*s.config.PerAddress {
+	if s.lines[address] >= 2*s.config.PerAddress || s.seated >= 2*s.config.Max {
 		return false
 	}
 	s.lines[address]++
+	s.seated++
 	return true
 }
 
@@ -225,12 +230,49 @@ func (s *Pipes) unseat(address string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	less(s.lines, address)
+	s.seated--
 }
+
+// EndSignIn ends every pipe of one sign-in of a browser, those included that the hub does not serve yet, and those that
+// somebody who was let in just before is about to open.
+func (s *Pipes) EndSignIn(id string) {
+	if id == "" {
+		return
+	}
+	for _, p := range s.ofSignIn(id) {
+		p.End(SignedOut)
+	}
+}
+
+func (s *Pipes) ofSignIn(id string) (all []*pipe) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.clock()
+	for other, at := range s.signedOut {
+		if now-at > signOutFor {
+			delete(s.signedOut, other)
+		}
+	}
+	s.signedOut[id] = max(now, 1)
+	for _, p := range s.byID {
+		if p.visitor.Session == id {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// signOutFor is longer than anybody takes from being let in to opening a pipe.
+const signOutFor = time.Minute
 
 // discount lets another pipe come in the place of one that has ended.
 func (s *Pipes) discount(p *pipe) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.uncount(p)
+}
+
+func (s *Pipes) uncount(p *pipe) {
 	less(s.byAddress, p.visitor.Address)
 	less(s.byHolder, holder(p.visitor.Grant))
 }
@@ -245,6 +287,9 @@ func (s *Pipes) forget(p *pipe) {
 	delete(s.byID, p.id)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.heavy {
+		s.uncount(p)
+	}
 	s.buffered.Add(int64(-p.down.release(p.down.end)))
 }
 

@@ -54,13 +54,30 @@ func (p *piece) letGo() {
 	}
 }
 
-// keep adds a copy of b at the end.
+// keep adds a copy of b at the end. Small ones share a piece, which costs as much as a hundred bytes.
 func (r *replay) keep(b []byte) {
+	if last := len(r.pieces) - 1; last >= 0 && r.pieces[last].add(b) {
+		r.end += int64(len(b))
+		return
+	}
 	p := newPiece(dataHead + len(b))
 	p.pos, p.holds = r.end, 1
 	copy(p.frame[dataHead:], b)
 	r.pieces = append(r.pieces, p)
 	r.end += int64(len(b))
+}
+
+// add puts b behind what a small piece holds, unless somebody sends that now.
+func (p *piece) add(b []byte) bool {
+	size := len(p.frame) + len(b)
+	if p.holds > 1 || size > smallPiece {
+		return false
+	}
+	if size > cap(p.frame) {
+		p.frame = append(make([]byte, 0, smallPiece), p.frame...)
+	}
+	p.frame = append(p.frame, b...)
+	return true
 }
 
 func (r *replay) len() int { return int(r.end - r.base) }

@@ -43,6 +43,7 @@ type denial struct {
 
 var (
 	refusedRestart   = denial{http.StatusServiceUnavailable, Restart, "restart", ""}
+	refusedSignedOut = denial{http.StatusForbidden, SignedOut, "signed out", ""}
 	refusedAddress   = denial{http.StatusTooManyRequests, TooManyOfAddress, "too_many_of_address", ""}
 	refusedGrant     = denial{http.StatusTooManyRequests, TooManyOfKey, "too_many_of_key", ""}
 	refusedAll       = denial{http.StatusServiceUnavailable, TooMany, "too_many", ""}
@@ -116,6 +117,9 @@ func (s *Pipes) Up(w http.ResponseWriter, r *http.Request, v Visitor) {
 	p, refused := s.lookup(r.Header.Get(headerSession), v)
 	if refused != nil {
 		s.refuse(w, nil, *refused)
+		return
+	}
+	if !slices.Contains(s.config.Ways, wayPoll) && !s.offers(w, wayStream) {
 		return
 	}
 	if !p.beginUpload() {

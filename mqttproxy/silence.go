@@ -13,10 +13,26 @@ func (p *pipe) heardNow() {
 	p.heard = p.pipes.clock()
 }
 
+// afterGoodbye is how long a pipe waits whose page has closed its WebSocket: it was left or reloaded, or a proxy went away.
+const afterGoodbye = 5 * time.Second
+
+// goodbye notes that the page closed the WebSocket that took bytes down.
+func (p *pipe) goodbye(l *line) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.line == l {
+		p.parted = p.pipes.clock()
+	}
+}
+
 // patience is how long the page may still say nothing before something happens; p.mu is held.
 func (p *pipe) patience(now time.Duration) time.Duration {
 	c := &p.pipes.config
-	until := max(p.heard, p.left) + c.Away
+	away := c.Away
+	if p.parted > 0 && p.parted >= p.heard {
+		away = min(away, afterGoodbye)
+	}
+	until := max(p.heard, p.left) + away
 	switch {
 	case p.takers > 0:
 		until = p.heard + c.Silence

@@ -3,10 +3,13 @@ package mqttproxy
 import (
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
 )
+
+const maxAsked = 1 << 10 // bytes in the body of a request for bytes, which says nothing
 
 // Down hands bytes to the page: with the mode "stream" for as long as it stays, with "poll" once, when there are some.
 // Both speak the same events, so that a page that falls from one to the other reads on in the same way.
@@ -27,6 +30,11 @@ func (s *Pipes) Down(w http.ResponseWriter, r *http.Request, v Visitor) {
 		return
 	}
 	if !s.offers(w, mode) {
+		return
+	}
+	// Before the limit on reading is lifted: net/http reads what a request still owes before it writes the answer.
+	if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxAsked)); err != nil {
+		s.refuse(w, p, refusedBroken)
 		return
 	}
 	turn, ok := p.attach(have)
@@ -73,6 +81,15 @@ func (d *descent) stream() {
 	timer := time.NewTimer(beatAgain)
 	defer timer.Stop()
 	for {
+		if now := time.Now(); !now.Before(over) {
+			d.write(d.beat(nil))
+			return
+		} else if !now.Before(beat) {
+			beat = now.Add(config.BeatEvery)
+			if !d.write(d.beat(nil)) {
+				return
+			}
+		}
 		next := d.pipe.next(d.turn, d.from, maxEvent)
 		switch {
 		case next.end && next.reason == Lost:
@@ -90,18 +107,9 @@ func (d *descent) stream() {
 		timer.Reset(until(beat, over))
 		select {
 		case <-next.changed:
-			continue
 		case <-d.gone:
 			return
 		case <-timer.C:
-		}
-		if now := time.Now(); !now.Before(over) {
-			d.write(d.beat(nil))
-			return
-		}
-		beat = time.Now().Add(config.BeatEvery)
-		if !d.write(d.beat(nil)) {
-			return
 		}
 	}
 }

@@ -179,6 +179,11 @@ func (w *wired) join(id string, have int, take bool) {
 	w.sayBytes(frameJoin, body)
 }
 
+// leave says goodbye as a browser does whose page is closed.
+func (w *wired) leave() {
+	_, _ = w.conn.Write([]byte{0x88, 0x80 | 2, 0, 0, 0, 0, 1001 >> 8, 1001 & 0xff})
+}
+
 // close hangs up and waits until the server has noticed.
 func (w *wired) close() {
 	_ = w.conn.Close()

@@ -76,6 +76,23 @@ func TestLiveCarriesAPipe(t *testing.T) {
 	}
 }
 
+func TestSigningOutEndsAPipeThatNobodyServesYet(t *testing.T) {
+	s := newSite(t, nil)
+	b := signedIn(t, s, s.key(t, "shed").Key)
+	conn, _, err := dial(t, s, "/live", b, http.Header{"Origin": {s.URL}}, mqttproxy.PipeSubprotocol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Write(t.Context(), websocket.MessageBinary, []byte("\x01{\"id\":\"\",\"have\":0,\"take\":true}"))
+	if _, _, err := conn.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	send(t, b, "POST", s.URL+"/session/end", nil)
+	if _, said, err := conn.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusCode(mqttproxy.SignedOut.Code()) {
+		t.Errorf("told %q, %v", said, err)
+	}
+}
+
 func TestLiveTellsWhoIsNotSignedIn(t *testing.T) {
 	s := newSite(t, nil)
 	conn, _, err := dial(t, s, "/live", s.browser(t), http.Header{"Origin": {s.URL}})

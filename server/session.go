@@ -91,7 +91,7 @@ func (s *Server) begin(c echo.Context, holds map[string]any) error {
 	if err != nil {
 		return err
 	}
-	defer s.Pages.EndSignIn(s.signInID(ctx)) // other tabs show what whoever was signed in before may see
+	defer s.endSignIn(s.signInID(ctx)) // other tabs show what whoever was signed in before may see
 	if err := s.sessions.RenewToken(ctx); err != nil {
 		return fmt.Errorf("renew session: %w", err)
 	}
@@ -131,13 +131,19 @@ func (s *Server) signIn(c echo.Context) error {
 	return s.signInPage(c, p)
 }
 
+// endSignIn ends the pages of a sign-in, and what they are about to become.
+func (s *Server) endSignIn(id string) {
+	s.Pages.EndSignIn(id)
+	s.pipes.EndSignIn(id)
+}
+
 // signOut ends the session here and in the browser.
 func (s *Server) signOut(c echo.Context) error {
 	ctx, err := s.load(c.Request())
 	if err != nil {
 		return err
 	}
-	defer s.Pages.EndSignIn(s.signInID(ctx))
+	defer s.endSignIn(s.signInID(ctx))
 	if err := s.sessions.Destroy(ctx); err != nil {
 		return fmt.Errorf("end session: %w", err)
 	}
