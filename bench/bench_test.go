@@ -96,7 +96,7 @@ func TestAWayThatIsNotThereHasNoRow(t *testing.T) {
 	found := results{}
 	found.add("relay", straight, figures{delivered: 100})
 	var out strings.Builder
-	if err := show(&out, found, options{rounds: 1}); err != nil {
+	if err := show(&out, found, options{rounds: 1}, 0); err != nil {
 		t.Fatal(err)
 	}
 	if text := out.String(); !strings.Contains(text, straight) || strings.Contains(text, toNginx) || strings.Contains(text, toMosquitto+"\t") {
@@ -164,6 +164,19 @@ func TestTheProcessorAndMemoryOfAProcess(t *testing.T) {
 	}
 	if size, err := memory(os.Getpid()); err != nil || size < 1<<20 {
 		t.Errorf("memory = %v, %v", size, err)
+	}
+}
+
+func TestWhatOthersUsed(t *testing.T) {
+	before := usage{all: 100, used: 50, ours: 20}
+	if got := (usage{all: 200, used: 110, ours: 50}).others(before); got != 0.3 {
+		t.Errorf("others used %v, want 0.3", got)
+	}
+	if got := (usage{all: 200, used: 70, ours: 50}).others(before); got != 0 { // clocks of different grain
+		t.Errorf("others used %v, want nothing", got)
+	}
+	if u, err := used(); err != nil || u.used > u.all || u.ours > u.used {
+		t.Errorf("used = %+v, %v", u, err)
 	}
 }
 

@@ -28,10 +28,10 @@ type options struct {
 func main() {
 	var o options
 	flag.IntVar(&o.pages, "pages", 1000, "open pages")
-	flag.IntVar(&o.devices, "devices", 1000, "idle device connections")
+	flag.IntVar(&o.devices, "devices", 500, "idle device connections")
 	flag.IntVar(&o.clients, "clients", 400, fmt.Sprintf("subscribers behind relays, in groups of %d", devicesOfAKey))
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the median is printed")
-	flag.DurationVar(&o.load, "load", 2*time.Second, "length of one throughput measurement")
+	flag.DurationVar(&o.load, "load", 1500*time.Millisecond, "length of one throughput measurement")
 	flag.StringVar(&o.binary, "trellis", "bin/trellis", "the program to measure")
 	flag.StringVar(&o.rows, "rows", "", "measure only these, with commas between: "+strings.Join(names(measures), ", "))
 	flag.StringVar(&o.ways, "ways", "", "measure only ways whose names hold this: nginx, mosquitto, /live poll, …")
@@ -74,6 +74,10 @@ func run(o options) error {
 	if o.clients < devicesOfAKey || o.rounds < 1 {
 		return errors.New("there is nothing to measure with so few clients or rounds")
 	}
+	before, err := used()
+	if err != nil {
+		return err
+	}
 	found := results{}
 	for round := range o.rounds {
 		for _, m := range some {
@@ -84,5 +88,9 @@ func run(o options) error {
 			fmt.Fprintf(os.Stderr, "round %d of %d: %s, %.0f s\n", round+1, o.rounds, m.name, time.Since(began).Seconds())
 		}
 	}
-	return show(os.Stdout, found, o)
+	after, err := used()
+	if err != nil {
+		return err
+	}
+	return show(os.Stdout, found, o, after.others(before))
 }

@@ -114,7 +114,7 @@ func fanOut(o options, way string) (figures, error) {
 }
 
 // settle is how long a server is left alone before its memory is read: long enough for what opening left behind.
-const settle = 1500 * time.Millisecond
+const settle = 1200 * time.Millisecond
 
 // growth opens n things and gives by how many KiB a server grew for each. The first tenth is not counted, so that what is
 // needed once is not charged to each.

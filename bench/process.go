@@ -154,6 +154,43 @@ func cpu(pid int) (time.Duration, error) {
 	return used, nil
 }
 
+// usage is how much processor time there has been since some moment long ago, how much of it somebody used, and how much
+// of that was ours: this process and its children that have ended.
+type usage struct{ all, used, ours time.Duration }
+
+// used reads the machine's usage.
+func used() (u usage, err error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return u, fmt.Errorf("read processor time: %w", err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	for i, field := range strings.Fields(first)[1:9] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return u, fmt.Errorf("read processor time: %w", err)
+		}
+		u.all += time.Duration(n) * tick
+		switch i {
+		case 0, 1, 2, 7: // user, nice, system, steal
+			u.used += time.Duration(n) * tick
+		}
+	}
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var r syscall.Rusage
+		if err := syscall.Getrusage(who, &r); err != nil {
+			return u, fmt.Errorf("read processor time: %w", err)
+		}
+		u.ours += time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	}
+	return u, nil
+}
+
+// others is the share of the machine that was used by others since then.
+func (u usage) others(since usage) float64 {
+	return max(0, float64((u.used-since.used)-(u.ours-since.ours))/float64(u.all-since.all))
+}
+
 // stat is what the system tells of a process in one line: its state, its parent and more.
 func stat(pid int) ([]string, error) {
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

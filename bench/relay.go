@@ -70,7 +70,7 @@ func startRelays(o options) (bed, error) {
 		}
 	}
 	// The first load finds a server that has not grown to its size yet; it is nobody's.
-	if _, err = r.measure(relayedWay{}, o.load/4, pace{}); err != nil {
+	if _, err = r.measure(relayedWay{}, load{long: o.load / 4}); err != nil {
 		r.stop()
 		return nil, err
 	}
@@ -89,11 +89,15 @@ func (r *relays) do(name string) (figures, error) {
 	if way.behind != "" && r.fronts[way.behind] == nil {
 		return nil, nil
 	}
-	return r.measure(way, r.o.load, paceToGroups)
+	long := r.o.load
+	if way.about == "" {
+		long = 0 // fan-out has more pages for that
+	}
+	return r.measure(way, load{long: long, gentle: paceToGroups})
 }
 
 // measure puts both loads on one way.
-func (r *relays) measure(way relayedWay, long time.Duration, gentle pace) (figures, error) {
+func (r *relays) measure(way relayedWay, l load) (figures, error) {
 	address := r.server.http
 	front := r.fronts[way.behind]
 	if front != nil {
@@ -105,10 +109,10 @@ func (r *relays) measure(way relayedWay, long time.Duration, gentle pace) (figur
 	if err != nil {
 		return nil, err
 	}
-	l := load{server: r.server, front: front, long: long, gentle: gentle}
+	l.server, l.front = r.server, front
 	found, err := r.down(way, address, witness, l)
 	if err == nil {
-		err = r.up(way, address, witness, long/2, found)
+		err = r.up(way, address, witness, found)
 	}
 	return found, errors.Join(err, witness.close())
 }
@@ -139,7 +143,7 @@ func (r *relays) down(way relayedWay, address string, witness *pages, l load) (f
 }
 
 // up has others publish at QoS 1, who hear nothing themselves.
-func (r *relays) up(way relayedWay, address string, witness *pages, long time.Duration, found figures) error {
+func (r *relays) up(way relayedWay, address string, witness *pages, found figures) error {
 	t := r.server
 	own := func(n int) key { return t.keys[r.groups+n%r.groups] }
 	open := t.deviceAt(address, "messages", own)
@@ -156,7 +160,7 @@ func (r *relays) up(way relayedWay, address string, witness *pages, long time.Du
 	defer leave(sessions)
 	seen := witness.got.Load()
 	began := time.Now()
-	n, err := bring(sessions, topic, envelope, long)
+	n, err := bring(sessions, topic, envelope, r.o.load/2)
 	found[brought] = float64(n) / time.Since(began).Seconds()
 	if err == nil && !witness.reached(seen+n) {
 		err = errors.New("what was acknowledged is not shown")

@@ -99,9 +99,9 @@ func tables(o options) []table {
 	}
 }
 
-func show(to io.Writer, found results, o options) error {
+func show(to io.Writer, found results, o options, others float64) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintf(w, "\nMedian of %d rounds, one machine for servers and load.\n", o.rounds)
+	_, _ = fmt.Fprintf(w, "\nMedian of %d rounds, one machine for servers and load. Others used %.0f %% of it meanwhile.\n", o.rounds, 100*others)
 	_, _ = fmt.Fprintln(w, "A ratio (×) above 1 means better: more where more is better, less where less is.")
 	showLines(w, besideMosquitto(o), found)
 	for _, t := range tables(o) {
