@@ -52,6 +52,21 @@ func TestInFrontOfAnotherServiceDevicesAreSentThere(t *testing.T) {
 	}
 }
 
+func TestTheCheckClaimsNoMoreThanItKnowsInFrontOfAnotherService(t *testing.T) {
+	s := frontSite(t, nil, nil)
+	_, page := send(t, s.browser(t), http.MethodGet, s.URL+"/check", nil)
+	if !strings.Contains(page, " data-front") || !strings.Contains(page, ">can be reached (") || !strings.Contains(page, "the broker can be reached.") {
+		t.Error("the page does not say that the broker can be reached")
+	}
+	if strings.Contains(page, "inside this server") || strings.Contains(page, "its broker works") || strings.Contains(page, ">works (") {
+		t.Error("the page says of another service's broker what nobody has tried")
+	}
+	built := newSite(t, nil)
+	if _, page = send(t, built.browser(t), http.MethodGet, built.URL+"/check", nil); !strings.Contains(page, "inside this server") || strings.Contains(page, " data-front") {
+		t.Error("a broker of our own is taken for another service's")
+	}
+}
+
 func TestEveryFailureOfTheServiceHasItsSentence(t *testing.T) {
 	for name, tt := range map[string]struct {
 		err           error

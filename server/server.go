@@ -53,7 +53,7 @@ type Config struct {
 	Pages   Pages
 	Devices func(ctx context.Context, conn net.Conn, from netip.Addr) error // serves one device's MQTT connection and returns when it is over
 	Healthy func() error                                                    // nil, or why messages are not taken now
-	Probe   func(context.Context) (time.Duration, error)                    // sends a message of ours through the broker and back
+	Probe   func(context.Context) (time.Duration, error)                    // sends a message of ours through the broker and back; in front of another service it opens a connection
 	JWKS    []byte                                                          // public halves of the signing keys
 	Front   *Front                                                          // what is different in front of another service; nil where the broker is ours
 	Account string                                                          // whose messages an operator sees

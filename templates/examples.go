@@ -58,10 +58,14 @@ var BoardExamples = map[string]BoardPage{
 	},
 }
 
-// CheckExamples are the check of a stranger, of somebody with devices, and of one whose server is in trouble.
+// CheckExamples are the check of a stranger, of one in front of another service, of somebody with devices, and of one whose server is
+// in trouble.
 var CheckExamples = map[string]CheckPage{
 	"check": {
 		Ways: []string{"socket", "stream", "poll"}, Broker: Hop{Works: true, Took: 12 * time.Millisecond}, Seen: Seen{Protocol: "HTTP/1.1"},
+	},
+	"check-front": {
+		Ways: []string{"socket", "stream", "poll"}, Broker: Hop{Works: true, Took: 12 * time.Millisecond}, Front: true, Seen: Seen{Protocol: "HTTP/1.1"},
 	},
 	"check-devices": {
 		Ways: []string{"socket", "stream", "poll"}, Broker: Hop{Works: true, Took: 12 * time.Millisecond},

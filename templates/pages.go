@@ -31,11 +31,12 @@ type CheckPage struct {
 	Ways       []string      // that this server offers to its pages, best first: "socket", "stream", "poll"
 	SecureHost string        // host and port of the public address if that is https; empty otherwise
 	Broker     Hop           // from this server to its broker
+	Front      bool          // that broker is another service's: it can be reached, more is not known
 	Seen       Seen          // how the request came here
 	Devices    *DevicesHeard // nil for a stranger, who learns nothing of devices
 }
 
-// Hop is one part of the way, and how a message of ours fared on it.
+// Hop is one part of the way, and how a message of ours fared on it, or a connection where we may send no message.
 type Hop struct {
 	Works bool
 	Took  time.Duration // there and back

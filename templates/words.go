@@ -182,7 +182,10 @@ func withoutScripts(p CheckPage) string {
 	if len(p.Seen.Added) > 0 {
 		words += " through a proxy (" + strings.Join(p.Seen.Added, ", ") + ")"
 	}
-	if p.Broker.Works {
+	switch {
+	case p.Front && p.Broker.Works:
+		return words + ", and the broker can be reached."
+	case p.Broker.Works:
 		return words + ", and its broker works."
 	}
 	return words + ", and its broker takes no messages now."
@@ -202,9 +205,12 @@ func hopState(h Hop) string {
 	return "broken"
 }
 
-func hopWords(h Hop) string {
-	if h.Works {
-		return "works (" + seconds(h.Took) + ")"
+func hopWords(p CheckPage) string {
+	switch {
+	case p.Front && p.Broker.Works:
+		return "can be reached (" + seconds(p.Broker.Took) + ")"
+	case p.Broker.Works:
+		return "works (" + seconds(p.Broker.Took) + ")"
 	}
 	return "broken"
 }

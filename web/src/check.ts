@@ -16,6 +16,7 @@ const page = {
     .split(" ")
     .filter((w): w is Offered => offered.some((o) => o === w)),
   secureHost: main.dataset.secureHost ?? "",
+  front: main.dataset.front !== undefined,
 };
 const copiedFor = 3000;
 const tries = 3; // while our server has no room for another check of this network
@@ -50,10 +51,10 @@ async function once(): Promise<Found> {
   showHop("server", "checking", told.checkingShort);
   showHop("broker", "checking", told.checkingShort);
   for (const way of page.plan) showWay(way, null);
-  const found = await run(page, { way: showWay, broker: showBroker, devices: showDevices });
+  const found = await run(page, { way: showWay, broker: (b) => showBroker(b, page.front), devices: showDevices });
   for (const way of page.plan) showWay(way, found.ways[way]);
   showServer(found);
-  showBroker(found.broker);
+  showBroker(found.broker, page.front);
   return found;
 }
 

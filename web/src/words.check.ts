@@ -73,6 +73,7 @@ export const told = {
   forgotten: "Forgotten. Checking again.",
 
   reached: (took: string) => `works (${took})`,
+  reachable: (took: string) => `can be reached (${took})`,
   onlyPagesPass: "only pages pass",
   broken: "broken here",
   unknown: "not known right now",

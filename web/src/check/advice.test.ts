@@ -23,6 +23,7 @@ function found(change: Partial<Found>): Found {
     browser: "",
     site,
     secureHost: "trellis.example.com",
+    front: false,
     hello: ours,
     ways: { direct: noDirect, socket: tried("works"), stream: tried("works"), poll: tried("works") },
     broker: { works: true, ms: 3 },

@@ -61,6 +61,7 @@ export interface Answer {
   readonly missing: readonly string[];
 }
 
+/** How the server finds its broker. In front of another service's that is no more than that it can be reached. */
 export interface Broker {
   readonly works: boolean;
   readonly ms: number;
@@ -73,6 +74,8 @@ export interface Found {
   readonly site: { readonly scheme: string; readonly host: string; readonly port: string };
   /** Host and port of the address over https that people should use; empty if there is none. */
   readonly secureHost: string;
+  /** The broker is another service's. */
+  readonly front: boolean;
   readonly hello: Hello;
   readonly ways: Readonly<Record<"direct" | Offered, Tried>>;
   /** null: not known, as with the next two. */
@@ -86,7 +89,7 @@ export interface Found {
 export const untested: Tried = { outcome: "untested", took: 0, steps: [], code: 0 };
 export const off: Tried = { ...untested, outcome: "off" };
 
-/** The broker is inside the server, so there is no line past the server. Where that changes, the line is tried here. */
+/** The broker is inside the server, or another service's, whose keys the server alone holds: no line goes past the server. */
 export const noDirect: Tried = { ...untested, outcome: "unneeded" };
 
 /** elsewhere says that this page was opened at an address that our server does not take for its own. */

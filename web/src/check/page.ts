@@ -18,10 +18,11 @@ export function showHop(name: string, state: string, words: string): void {
   put(find(hop, "[data-hop-words]"), words);
 }
 
-export function showBroker(broker: Broker | null): void {
+/** showBroker says of another service's broker only that it can be reached: no message goes there and back. */
+export function showBroker(broker: Broker | null, front: boolean): void {
   if (!broker) showHop("broker", "unknown", told.unknown);
-  else
-    showHop("broker", broker.works ? "works" : "broken", broker.works ? told.reached(seconds(broker.ms)) : told.broken);
+  else if (!broker.works) showHop("broker", "broken", told.broken);
+  else showHop("broker", "works", (front ? told.reachable : told.reached)(seconds(broker.ms)));
 }
 
 /** showServer says what the ways together make of the line between the visitor and this server. */

@@ -9,6 +9,7 @@ const found: Found = {
   browser: "Mozilla/5.0 (a browser)",
   site: { scheme: "https", host: "trellis.example.com", port: "443" },
   secureHost: "trellis.example.com",
+  front: false,
   hello: { kind: "ours", rtt: 41.2, ahead: -1300 },
   ways: {
     direct: noDirect,
@@ -55,6 +56,13 @@ test("the report says what was tried, where it ended and what to allow", () => {
   ]) {
     assert.ok(text.includes(want), `the report lacks "${want}":\n${text}`);
   }
+});
+
+test("of another service's broker the report says that it can be reached, and no more", () => {
+  const text = report({ ...found, front: true });
+  assert.ok(text.includes("From the server to the broker: can be reached, 3.2 ms for a connection"), text);
+  assert.ok(text.includes("not needed: the server holds the keys for the broker of another service"), text);
+  assert.doesNotMatch(text, /inside the server|broker and back|3\.2 ms there and back/);
 });
 
 test("the report says nothing of devices", () => {

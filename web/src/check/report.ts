@@ -20,7 +20,10 @@ const outcomes: Record<Tried["outcome"], string> = {
 
 /** report says it all. */
 export function report(found: Found): string {
-  const { site, hello, ways } = found;
+  const { site, hello, ways, front } = found;
+  const direct = front
+    ? "not needed: the server holds the keys for the broker of another service"
+    : outcomeOf(ways.direct);
   return [
     "Report of a connection check (Trellis)",
     "",
@@ -31,10 +34,15 @@ export function report(found: Found): string {
     "",
     "WHAT WAS TRIED",
     ...block("Plain request (POST /check/live/hello)", helloWords(hello, site), []),
-    ...(["direct", "socket", "stream", "poll"] as const).flatMap((way) =>
+    ...block(titles.direct, direct, []),
+    ...(["socket", "stream", "poll"] as const).flatMap((way) =>
       block(titles[way], outcomeOf(ways[way]), ways[way].steps),
     ),
-    ...block("From the server to its broker and back", brokerWords(found), []),
+    ...block(
+      front ? "From the server to the broker" : "From the server to its broker and back",
+      brokerWords(found),
+      [],
+    ),
     "",
     "ON THE WAY",
     ...onTheWay(found),
@@ -79,11 +87,11 @@ function helloWords(hello: Hello, site: Found["site"]): string {
   }
 }
 
-function brokerWords({ broker }: Found): string {
+function brokerWords({ broker, front }: Found): string {
   if (!broker) return "not known";
-  return broker.works
-    ? `works, ${Math.round(broker.ms * 10) / 10} ms there and back`
-    : "takes no messages now; the reason is in the server's log";
+  if (!broker.works) return "takes no messages now; the reason is in the server's log";
+  const took = Math.round(broker.ms * 10) / 10;
+  return front ? `can be reached, ${took} ms for a connection` : `works, ${took} ms there and back`;
 }
 
 function onTheWay({ hello, seen, answer, site }: Found): string[] {

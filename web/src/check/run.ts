@@ -25,6 +25,7 @@ const hellos = 3; // the first of them also pays for the connection
 export interface Page {
   readonly plan: readonly Offered[];
   readonly secureHost: string;
+  readonly front: boolean;
 }
 
 /** Devices is when devices were heard, in the server's words; only for somebody who is signed in. */
@@ -54,6 +55,7 @@ export async function run(page: Page, watcher: Watcher): Promise<Found> {
     ...around(),
     site,
     secureHost: page.secureHost,
+    front: page.front,
     broker: null,
     seen: null,
     answer: null,
