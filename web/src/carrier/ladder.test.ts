@@ -40,6 +40,39 @@ test("a good network: the socket, and nothing else", () => {
   assert.equal(wakeAt(ladder), 0);
 });
 
+const direct: Ladder = { ...ground, plan: ["direct", "socket", "stream", "poll"] };
+
+test("a direct way: first, with its control beside it", () => {
+  const { ladder, did } = play([start(s(0)), fine(s(0.02)), up(s(0.1), "direct"), tick(s(2))], direct);
+  assert.deepEqual(did, ["control, open direct", "", "take direct", ""]);
+  assert.equal(wakeAt(ladder), 0);
+});
+
+test("a direct way that is refused: the socket, the block is known, and it is tried again", () => {
+  const events = [start(s(0)), lost(s(0.05), "direct"), fine(s(0.06)), up(s(0.2), "socket")];
+  const { ladder, did } = play(events, direct);
+  assert.deepEqual(did, ["control, open direct", "", "open socket", "take socket"]);
+  assert.equal(blocked(ladder, "direct"), s(0.2));
+  assert.equal(wakeAt(ladder), s(30.2));
+  const later = play([tick(s(31)), up(s(31.2), "direct")], ladder);
+  assert.deepEqual(later.did, ["open (trial) direct", "take direct"]);
+  assert.equal(blocked(later.ladder, "direct"), 0);
+});
+
+test("a direct way that stays silent: the others beside it, and the best that answers", () => {
+  const silent = [start(s(0)), fine(s(0.02)), tick(s(1.5)), tick(s(1.5)), up(s(1.6), "stream"), up(s(1.7), "socket")];
+  const { ladder, did } = play(silent, direct);
+  assert.deepEqual(did, [
+    "control, open direct",
+    "",
+    "open (trial) socket",
+    "open (trial) stream",
+    "take stream",
+    "take socket",
+  ]);
+  assert.equal(ladder.serving, "socket");
+});
+
 test("a refused socket: the stream at once, and the block is known", () => {
   const { ladder, did } = play(refused);
   assert.deepEqual(did, ["control, open socket", "", "open stream", "take stream"]);

@@ -18,7 +18,7 @@ import {
   remember,
 } from "./known";
 
-/** The ways there are. Nobody takes the direct one to another broker yet. */
+/** The ways there are, best first. Of the direct one to another broker only this ladder knows: no plan of a server names it. */
 export type Way = "direct" | "socket" | "stream" | "poll";
 
 export const isWay = (way: string): way is Way => ["socket", "stream", "poll"].includes(way);
@@ -159,13 +159,14 @@ const better = (l: Ladder) => (l.serving ? above(l, l.serving) : []);
 const free = (l: Ladder) => Math.min(...better(l).map((way) => freeAt(l.known, way)));
 
 /** Requests tell by themselves when they do not work; a WebSocket may stay silent. */
-const waitsOnly = (l: Ladder) => l.trying.length > 0 && l.trying.every((w) => w === "socket");
+const isSocket = (way: Way | undefined): boolean => way === "direct" || way === "socket";
+const waitsOnly = (l: Ladder) => l.trying.length > 0 && l.trying.every(isSocket);
 
 /** nextBest is the best way that is not tried yet and that nothing is known against; if there is none, the floor. */
 function nextBest(l: Ladder, at: number): Way | undefined {
   const left = l.plan.filter((w) => !l.trying.includes(w) && !l.failed.includes(w));
   const good = left.find((w) => !refused(l.known, w, at));
-  return good ?? (l.trying.length === 0 ? without(left, "socket").at(-1) : undefined);
+  return good ?? (l.trying.length === 0 ? left.filter((w) => !isSocket(w)).at(-1) : undefined);
 }
 
 function start(l: Ladder, at: number): Step {
@@ -177,8 +178,9 @@ function start(l: Ladder, at: number): Step {
 function begin(before: Ladder, at: number): Step {
   const l: Ladder = { ...before, trying: [], failed: [], began: at, control: "asked", retryAt: 0 };
   const asked: Action = { kind: "control" };
-  if (nextBest(l, at) !== "socket") return [l, [asked]];
-  const [next, actions] = open(l, "socket");
+  const first = nextBest(l, at);
+  if (!first || !isSocket(first)) return [l, [asked]];
+  const [next, actions] = open(l, first);
   return [next, [asked, ...actions]];
 }
 
