@@ -100,7 +100,7 @@ func TestServiceRefusals(t *testing.T) {
 		times  int32
 	}{
 		"the key is not known": {func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, `{"error":"Unauthorized","message":"no"}`, 401)
+			http.Error(w, `{"error":"Unauthorized","message":"no"}`, http.StatusUnauthorized)
 		}, ErrKeyUnknown, 1},
 		"the key may not":                     {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, ErrKeyUnknown, 1},
 		"too many questions":                  {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) }, ErrServiceLimited, 1},
