@@ -14,7 +14,7 @@ type directory struct {
 // address is a name as somebody of the account would write it.
 type address struct{ account, name string }
 
-func newDirectory(infos []KeyInfo) *directory {
+func newDirectory(infos []KeyInfo, topics Topics) *directory {
 	d := &directory{byID: make(map[string]*KeyInfo, len(infos)), byName: make(map[address][]Grant, 2*len(infos))}
 	for i := range infos {
 		info := &infos[i]
@@ -22,7 +22,7 @@ func newDirectory(infos []KeyInfo) *directory {
 		if !info.Revoked.IsZero() || !info.Ended.IsZero() {
 			continue
 		}
-		sub, g := info.Subject, info.grant()
+		sub, g := info.Subject, info.grant(topics)
 		for _, name := range []string{sub.Entity, sub.String()} {
 			at := address{sub.Account, name}
 			d.byName[at] = append(d.byName[at], g)
@@ -56,7 +56,7 @@ func (k *Keys) readKeys(ctx context.Context) error {
 		}
 		infos = append(infos, info)
 	}
-	k.dir.Store(newDirectory(infos))
+	k.dir.Store(newDirectory(infos, k.topics))
 	return nil
 }
 

@@ -34,6 +34,10 @@ func KeyGrant(sub Subject, keyID string, until time.Time) Grant {
 	}
 }
 
+// Topics says what the key with this id may hear and where it may send. Whoever opens the keys decides: with a broker of our own it is
+// a key's own two topics, see [KeyGrant]; in front of a broker that knows no keys it follows from the entity's name.
+type Topics func(sub Subject, keyID string) (subscribe, publish []string)
+
 // OperatorGrant lets the operator hear whatever is published in the account's region, and send under the operator's own name.
 func OperatorGrant(account, region string, until time.Time) Grant {
 	sub := Subject{Account: account, Region: region}

@@ -65,6 +65,7 @@ type Keys struct {
 	signer *Signer
 	log    *slog.Logger
 	clock  func() time.Time
+	topics Topics  // nil means a key's own two
 	nobody KeyInfo // stands in for a key that is not known, so that comparing takes the same time
 
 	latest atomic.Int64              // newest wall time seen, Unix nanoseconds
@@ -81,10 +82,15 @@ type Keys struct {
 
 // OpenKeys reads all keys. A nil log discards.
 func OpenKeys(ctx context.Context, store KeyStore, signer *Signer, log *slog.Logger) (*Keys, error) {
+	return OpenKeysFor(ctx, store, signer, nil, log)
+}
+
+// OpenKeysFor is OpenKeys where the keys are for other topics than their own two.
+func OpenKeysFor(ctx context.Context, store KeyStore, signer *Signer, topics Topics, log *slog.Logger) (*Keys, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	k := &Keys{store: store, signer: signer, log: log, clock: time.Now}
+	k := &Keys{store: store, signer: signer, topics: topics, log: log, clock: time.Now}
 	if _, err := rand.Read(k.nobody.Hash[:]); err != nil {
 		return nil, fmt.Errorf("open keys: %w", err)
 	}
@@ -250,7 +256,7 @@ func (k *Keys) Verify(token string) (Grant, error) {
 	if err := info.ended(at); err != nil {
 		return Grant{}, err
 	}
-	return info.grant(), nil
+	return info.grant(k.topics), nil
 }
 
 // Grant makes anew the Grant of somebody who showed the key earlier, such as the holder of a page's session.
@@ -265,11 +271,14 @@ func (k *Keys) Grant(jti string) (Grant, error) {
 	if err := info.ended(k.now()); err != nil {
 		return Grant{}, err
 	}
-	return info.grant(), nil
+	return info.grant(k.topics), nil
 }
 
-func (i KeyInfo) grant() Grant {
+func (i KeyInfo) grant(topics Topics) Grant {
 	g := KeyGrant(i.Subject, i.ID, i.Expires)
+	if topics != nil {
+		g.Subscribe, g.Publish = topics(i.Subject, i.ID)
+	}
 	g.Print = hex.EncodeToString(i.Hash[:8])
 	return g
 }

@@ -119,7 +119,7 @@ func TestAKeyOpensItsGrant(t *testing.T) {
 		t.Errorf("made %+v", made)
 	}
 	want := KeyGrant(shed, made.JTI, until.Truncate(time.Second))
-	want.Print = keys.dir.Load().byID[made.JTI].grant().Print
+	want.Print = keys.dir.Load().byID[made.JTI].grant(nil).Print
 	got, err := keys.Verify(made.Key)
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Error(err, diff)
@@ -364,5 +364,31 @@ func BenchmarkVerify(b *testing.B) {
 				_, _ = keys.Verify(token)
 			}
 		})
+	}
+}
+
+func TestKeysForOtherTopicsThanTheirOwn(t *testing.T) {
+	keys, err := OpenKeysFor(t.Context(), &memory{}, openSigner(t), func(sub Subject, keyID string) (subscribe, publish []string) {
+		return []string{"home/" + sub.Entity + "/state"}, []string{"send/" + keyID}
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := keys.Add(t.Context(), Subject{Account: "home", Region: "local", Entity: "shed"}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, ask := range map[string]func() (Grant, error){
+		"who shows the key":           func() (Grant, error) { return keys.Verify(made.Key) },
+		"who showed the key earlier":  func() (Grant, error) { return keys.Grant(made.JTI) },
+		"who is addressed as the key": func() (Grant, error) { return keys.Addressees("home", "shed")[0], nil },
+	} {
+		g, err := ask()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !g.MaySubscribe("home/shed/state") || !g.MayPublish("send/"+made.JTI) || g.MaySubscribe(g.Subject.MessagesTopic(made.JTI)) || g.MaySubscribe("home/+/state") {
+			t.Errorf("%s may hear %q and send to %q", name, g.Subscribe, g.Publish)
+		}
 	}
 }
