@@ -82,18 +82,7 @@ func one(payload []byte, from Origin, known func(string) bool) Message {
 	}
 	m.For = addressed
 	m.About = about(r, from, known)
-	if m.About != "" {
-		r.context["about"] = m.About
-	}
-	r.context["hops"] = m.Hops
-	r.context["received"] = stamp(from.Received)
-	if len(r.notes) > 0 {
-		r.context["notes"] = r.notes
-	}
-	m.Payload = encode(envelope{
-		Type: m.Type, Data: m.Data, Tags: m.Tags, Timestamp: stamp(m.Timestamp),
-		Entity: r.entity, Dest: r.dest, Source: from.Source, Context: r.context,
-	})
+	m.Payload = r.encode(m, r.entity)
 	return m
 }
 
