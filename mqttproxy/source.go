@@ -45,6 +45,9 @@ const (
 	WhyConsent     Why = "consent"     // the broker wants us to connect as the entity itself, which would end the device's connection
 	WhyRefused     Why = "refused"     // the broker lets the key not in, though it is good
 	WhyCertificate Why = "certificate" // the broker's certificate is not accepted
+	WhyLogin       Why = "login"       // the broker lets the one login not in that this server was given
+	WhyTopics      Why = "topics"      // it lets it in, and hear nothing
+	WhyTwin        Why = "twin"        // somebody else is connected under that login's client id
 )
 
 var whys = map[Why]string{
@@ -53,6 +56,9 @@ var whys = map[Why]string{
 	WhyConsent:     "The broker lets this key connect only as the device itself. If a device is using this key, it would be disconnected. Better: make a second key for this page.",
 	WhyRefused:     "The broker does not let this access key in, although it is a good one. Whoever runs the broker can say why.",
 	WhyCertificate: "The broker's certificate is not accepted here, so we do not connect to it. Whoever runs this server can say why.",
+	WhyLogin:       "The broker refuses the login that this server was given. Whoever runs this server can correct it.",
+	WhyTopics:      "The broker lets this server in, but not hear the topics that it was given. Whoever runs this server or the broker can correct that.",
+	WhyTwin:        "Something else is connected to the broker under the name that this server uses there, and the broker lets only one in at a time. Whoever runs this server can give it another name.",
 }
 
 // Words is a sentence for people; empty where there is nothing to say but that the link is down.

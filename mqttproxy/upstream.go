@@ -16,14 +16,17 @@ import (
 	"trellis/access"
 )
 
-// UplinksConfig says how Uplinks behave. All but the last group are required.
+// UplinksConfig says how Uplinks behave. Addresses and Take are required, and either House or the four beneath it.
 type UplinksConfig struct {
 	Addresses []*url.URL                                      // where the broker is, best first; see [UpstreamAddresses]
-	Secret    func(keyID string) (string, bool)               // the key itself, which is the password
 	Take      func(ctx context.Context, came []Arrival) error // returns when what came is safe
-	Check     func(ctx context.Context, keyID string) error   // asks whether the key is still good; access.ErrKeyUnknown if not
-	Ended     func(keyID string)                              // the key is good no more
-	Agreed    func(access.Subject) bool                       // whether the person has agreed to a login as the entity itself
+
+	House *House // one login for everybody; nil: every key logs in for itself
+
+	Secret func(keyID string) (string, bool)             // the key itself, which is the password
+	Check  func(ctx context.Context, keyID string) error // asks whether the key is still good; access.ErrKeyUnknown if not
+	Ended  func(keyID string)                            // the key is good no more
+	Agreed func(access.Subject) bool                     // whether the person has agreed to a login as the entity itself
 
 	Linked func(keyID string, linked bool) // is told when a key's session begins and when nobody needs it any more; nil: nobody is
 
@@ -42,9 +45,9 @@ type UplinksConfig struct {
 	FightPause time.Duration // how long to leave a broker alone that has refused us, or a client that has taken our place; 0 means a minute
 	EchoIn     time.Duration // how long to wait for our own message to come back; 0 means 2 s
 	Blink      time.Duration // a link that is down for less is not spoken of; 0 means 2 s
-	MaxPacket  int           // longest PUBLISH that is taken; 0 means 1 MiB
+	MaxPacket  int           // longest PUBLISH that is taken; 0 means 1 MiB, and 8 MiB for a House
 	Waiting    int           // messages of each quality of service that may wait; 0 means 4,096
-	WaitBytes  int           // and their bytes; 0 means 16 MiB
+	WaitBytes  int           // and their bytes; 0 means 16 MiB, and 64 MiB for a House
 }
 
 func (c UplinksConfig) withDefaults() UplinksConfig {
@@ -72,10 +75,14 @@ func (c UplinksConfig) withDefaults() UplinksConfig {
 			*d.field = d.value
 		}
 	}
+	packet, wait := 1<<20, 16<<20
+	if c.House != nil { // anything may be said there: pictures, lists of all devices
+		packet, wait = 8<<20, 64<<20
+	}
 	for _, n := range []struct {
 		field *int
 		value int
-	}{{&c.MaxPacket, 1 << 20}, {&c.Waiting, 4096}, {&c.WaitBytes, 16 << 20}} {
+	}{{&c.MaxPacket, packet}, {&c.Waiting, 4096}, {&c.WaitBytes, wait}} {
 		if *n.field == 0 {
 			*n.field = n.value
 		}
@@ -91,7 +98,7 @@ type Uplinks struct {
 
 	mu      sync.Mutex
 	closed  bool
-	links   map[string]*uplink       // by key
+	links   map[string]*uplink       // by key; that of a House by nothing
 	ending  map[string]chan struct{} // links that are saying goodbye: the next one of the key waits for that
 	holders map[access.Subject]string
 	running sync.WaitGroup
@@ -101,8 +108,9 @@ type Uplinks struct {
 
 // NewUplinks makes Uplinks; they connect when somebody needs it.
 func NewUplinks(c UplinksConfig) (*Uplinks, error) {
-	if len(c.Addresses) == 0 || c.Secret == nil || c.Take == nil || c.Check == nil || c.Ended == nil || c.Agreed == nil {
-		return nil, errors.New("new uplinks: Addresses, Secret, Take, Check, Ended and Agreed must be given")
+	keys := c.Secret != nil && c.Check != nil && c.Ended != nil && c.Agreed != nil
+	if len(c.Addresses) == 0 || c.Take == nil || (c.House == nil && !keys) {
+		return nil, errors.New("new uplinks: Addresses and Take must be given, and House or Secret, Check, Ended and Agreed")
 	}
 	u := &Uplinks{UplinksConfig: c.withDefaults(), links: map[string]*uplink{}, ending: map[string]chan struct{}{}, holders: map[access.Subject]string{}}
 	u.all, u.stop = context.WithCancel(context.Background())
@@ -111,8 +119,8 @@ func NewUplinks(c UplinksConfig) (*Uplinks, error) {
 
 // Need keeps a session for the key of this Grant until release is called, and for a while after.
 func (u *Uplinks) Need(g access.Grant) (release func()) {
-	if g.KeyID == "" {
-		return func() {} // an operator's: it hears what the keys' links bring
+	if g.KeyID == "" || u.House != nil {
+		return func() {} // an operator's: it hears what the keys' links bring; that of a House is there for everybody
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -121,7 +129,7 @@ func (u *Uplinks) Need(g access.Grant) (release func()) {
 	}
 	l := u.links[g.KeyID]
 	if l == nil {
-		l = u.open(g)
+		l = u.open(g.KeyID, newKeyErrand(u, g), &echoes{})
 	}
 	l.needs++
 	if l.linger != nil {
@@ -132,21 +140,20 @@ func (u *Uplinks) Need(g access.Grant) (release func()) {
 }
 
 // open starts a link; u.mu is held.
-func (u *Uplinks) open(g access.Grant) *uplink {
+func (u *Uplinks) open(id string, e errand, sent *echoes) *uplink {
 	ctx, cancel := context.WithCancel(u.all)
 	l := &uplink{
-		up: u, subject: g.Subject, keyID: g.KeyID,
-		heard: g.Subject.MessagesTopic(g.KeyID), own: g.Subject.PublishTopic(g.KeyID),
-		inbox: newInbox(u.Waiting, u.WaitBytes), before: u.ending[g.KeyID],
+		errand: e, up: u, id: id, inbox: newInbox(u.Waiting, u.WaitBytes), echoes: sent, before: u.ending[id],
 		over: make(chan struct{}), cancel: cancel, nudge: make(chan struct{}, 1), since: time.Now(),
 	}
-	l.echoes = &echoes{within: u.EchoIn, most: u.Waiting, mostBytes: u.WaitBytes, wake: func() {
+	sent.within, sent.most, sent.mostBytes = u.EchoIn, u.Waiting, u.WaitBytes
+	sent.wake = func() {
 		select {
 		case l.inbox.full <- struct{}{}:
 		default:
 		}
-	}}
-	u.links[g.KeyID] = l
+	}
+	u.links[id] = l
 	u.running.Go(func() {
 		defer cancel()
 		l.run(ctx)
@@ -167,12 +174,12 @@ func (u *Uplinks) release(l *uplink) {
 func (u *Uplinks) retire(l *uplink) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if l.needs > 0 || u.closed || u.links[l.keyID] != l {
+	if l.needs > 0 || u.closed || u.links[l.id] != l {
 		return
 	}
 	l.retired = true
-	delete(u.links, l.keyID)
-	u.ending[l.keyID] = l.over
+	delete(u.links, l.id)
+	u.ending[l.id] = l.over
 	l.cancel()
 }
 
@@ -181,8 +188,8 @@ func (u *Uplinks) forget(l *uplink) {
 	defer u.mu.Unlock()
 	u.dropped += l.inbox.lost()
 	u.strays += l.strayed()
-	if u.ending[l.keyID] == l.over {
-		delete(u.ending, l.keyID)
+	if u.ending[l.id] == l.over {
+		delete(u.ending, l.id)
 	}
 }
 
@@ -215,8 +222,12 @@ func (u *Uplinks) Try(keyID string) {
 
 // StateOf tells how the link is that this Grant depends on.
 func (u *Uplinks) StateOf(g access.Grant) State {
+	id := g.KeyID
+	if u.House != nil {
+		id = ""
+	}
 	u.mu.Lock()
-	l := u.links[g.KeyID]
+	l := u.links[id]
 	u.mu.Unlock()
 	if l == nil {
 		return State{}
@@ -249,13 +260,19 @@ func (u *Uplinks) Publish(ctx context.Context, topic string, payload []byte, qos
 	if l == nil {
 		return fmt.Errorf("publish upstream: nobody here holds the key of %q", topic)
 	}
+	return l.send(ctx, topic, payload, qos, Arrival{Topic: topic, Payload: payload})
+}
+
+// send publishes, and has what was sent shown once.
+func (l *uplink) send(ctx context.Context, topic string, payload []byte, qos byte, show Arrival) error {
 	c := l.current()
 	if c == nil {
 		return fmt.Errorf("publish upstream: %w", errLinkDown)
 	}
-	sent := Arrival{Subject: l.subject, KeyID: l.keyID, Topic: topic, Payload: payload, At: time.Now(), Sent: true}
+	show.Sent, show.At = true, time.Now()
+	l.arrived(&show)
 	sum := sumOf(topic, payload)
-	if !soon(ctx, func() bool { return l.echoes.begin(sum, sent) }) {
+	if !soon(ctx, func() bool { return l.echoes.begin(sum, show) }) {
 		return fmt.Errorf("publish upstream: %w", errCrowded)
 	}
 	err := c.publish(ctx, topic, payload, qos)
@@ -287,10 +304,14 @@ func (u *Uplinks) linkOf(topic string) *uplink {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if l := u.links[levels[2]]; l != nil && l.own == topic {
-		return l
+	l := u.links[levels[2]]
+	if l == nil {
+		return nil
 	}
-	return nil
+	if _, own := l.hears(topic); !own {
+		return nil
+	}
+	return l
 }
 
 // Reach says how long a connection to the broker takes, below MQTT, on the first of the ways that leads there.

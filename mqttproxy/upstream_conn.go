@@ -24,6 +24,7 @@ var (
 	errDropped     = errors.New("the broker, or somebody on the way, ended the connection")
 	errNoSubAnswer = errors.New("the broker does not answer a subscription")
 	errTooMuch     = errors.New("the broker sends more than it may before the rest is acknowledged")
+	errHangsUp     = errors.New("the broker ends the connection when it is asked")
 	errHeldByOther = errors.New("another key of the same entity holds its one connection")
 )
 
@@ -40,16 +41,12 @@ type upstreamConn struct {
 	cause  error         // why; read after gone
 }
 
-// connect opens a connection as this client, or says what kept it from opening.
-func (l *uplink) connect(ctx context.Context, id string, clean bool) (*upstreamConn, error) {
-	key, ok := l.up.Secret(l.keyID)
-	if !ok {
-		return nil, fmt.Errorf("%w: its key is not held here", errLogin)
-	}
+// connect opens a connection with this login, or says what kept it from opening.
+func (l *uplink) connect(ctx context.Context, as login, clean bool) (*upstreamConn, error) {
 	var failed error
 	for _, address := range l.up.Addresses {
 		c := &upstreamConn{link: l, gone: make(chan struct{})}
-		c.client = mqtt.NewClient(c.options(ctx, address, id, key, clean))
+		c.client = mqtt.NewClient(c.options(ctx, address, as, clean))
 		err := c.login(ctx)
 		if err == nil {
 			return c, nil
@@ -63,10 +60,10 @@ func (l *uplink) connect(ctx context.Context, id string, clean bool) (*upstreamC
 	return nil, failed
 }
 
-func (c *upstreamConn) options(ctx context.Context, to *url.URL, id, key string, clean bool) *mqtt.ClientOptions {
+func (c *upstreamConn) options(ctx context.Context, to *url.URL, as login, clean bool) *mqtt.ClientOptions {
 	up := c.link.up
 	o := mqtt.NewClientOptions().AddBroker(to.String())
-	o.SetClientID(id).SetUsername(c.link.keyID).SetPassword(key)
+	o.SetClientID(as.id).SetUsername(as.user).SetPassword(as.secret)
 	// 4, said aloud: else a refused login is tried a second time as MQTT 3.1.
 	o.SetProtocolVersion(4).SetCleanSession(clean).SetKeepAlive(up.PingEvery).SetPingTimeout(up.Silence)
 	// Its own reconnecting has no jitter, waits up to ten minutes, and forgets subscriptions. Ours makes a new client.
@@ -172,15 +169,17 @@ func (c *upstreamConn) subscribe(ctx context.Context, topic string) (granted boo
 // receive runs inside the client, which stands still until it returns, pings included: it never waits.
 func (c *upstreamConn) receive(_ mqtt.Client, m mqtt.Message) {
 	l := c.link
-	a := Arrival{Subject: l.subject, KeyID: l.keyID, Topic: m.Topic(), Payload: m.Payload(), At: time.Now(), Retained: m.Retained()}
+	a, wanted := l.wanted(Arrival{Topic: m.Topic(), Payload: m.Payload(), At: time.Now(), Retained: m.Retained()})
+	switch {
+	case !wanted && m.Qos() == 0:
+		return
+	case !wanted:
+		a = Arrival{} // only to be acknowledged in its turn
+	default:
+		l.arrived(&a)
+	}
 	if m.Qos() > 0 {
 		a.ack = m.Ack
-	}
-	if !l.wanted(a) {
-		if a.ack == nil {
-			return
-		}
-		a.Topic, a.Payload = "", nil // only to be acknowledged in its turn
 	}
 	if !l.inbox.put(a, m.Qos()) {
 		c.end(errTooMuch) // what is not acknowledged comes again

@@ -13,6 +13,7 @@ const lateEcho = time.Minute
 // echoes shows everybody here what was sent from here exactly once: as the broker brings it back, if it does, else as sent. A broker
 // may grant the subscription and still keep what it brings to itself, so what counts is whether the echo came.
 type echoes struct {
+	asSent          bool // it is never shown as it comes back: only what was sent says that a person did
 	within          time.Duration
 	wake            func() // there is a new time to wake at
 	most, mostBytes int    // of what was not shown yet; as many of what was are known by their sums
@@ -30,6 +31,9 @@ type expected struct {
 	sent  Arrival
 	due   time.Time // when to stop waiting; zero while the broker has not acknowledged the message
 	shown bool      // was shown as sent: an echo that still comes is dropped
+
+	back   bool // asSent: it has come back before the broker acknowledged it
+	unsure bool // asSent: the broker did not acknowledge it; it is shown if it comes back
 }
 
 // begin notes a message before it is sent, since its echo may come before its acknowledgement. It refuses one for which there is
@@ -62,6 +66,8 @@ func (e *echoes) end(sum [32]byte, taken bool) (show *Arrival) {
 	i := slices.IndexFunc(e.waiting, func(w expected) bool { return w.sum == sum && w.due.IsZero() })
 	switch {
 	case i < 0: // it has come back already
+	case e.asSent:
+		return e.endAsSent(i, taken)
 	case !taken:
 		e.remove(i)
 	case !e.granted:
@@ -74,20 +80,50 @@ func (e *echoes) end(sum [32]byte, taken bool) (show *Arrival) {
 	return nil
 }
 
-// came says whether a message on our own publish topic is to be shown: it is, unless it was shown as sent already.
-func (e *echoes) came(topic string, payload []byte) bool {
+// endAsSent is end where what comes back is never shown; e.mu is held.
+func (e *echoes) endAsSent(i int, taken bool) (show *Arrival) {
+	w := &e.waiting[i]
+	w.due = time.Now().Add(lateEcho)
+	switch {
+	case w.back:
+		was := e.remove(i)
+		return &was.sent
+	case !taken:
+		w.unsure = true
+		return nil
+	}
+	sent := w.sent
+	e.hide(w)
+	return &sent
+}
+
+// hide notes that a message was shown; its sum is enough to know it by. e.mu is held.
+func (e *echoes) hide(w *expected) {
+	e.hidden, e.bytes = e.hidden-1, e.bytes-len(w.sent.Payload)
+	w.sent, w.shown = Arrival{}, true
+}
+
+// came says whether a message on a topic to which we send is to be shown, and as what: as it came, unless it was shown as sent already.
+func (e *echoes) came(a Arrival) (as Arrival, show bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.waiting) == 0 {
-		return true
+		return a, true
 	}
-	sum := sumOf(topic, payload)
-	i := slices.IndexFunc(e.waiting, func(w expected) bool { return w.sum == sum })
-	if i < 0 {
-		return true
+	sum := sumOf(a.Topic, a.Payload)
+	i := slices.IndexFunc(e.waiting, func(w expected) bool { return w.sum == sum && !w.back })
+	switch {
+	case i < 0:
+		return a, true
+	case e.asSent && e.waiting[i].due.IsZero():
+		e.waiting[i].back = true
+		return a, false
+	case e.asSent:
+		was := e.remove(i)
+		return was.sent, was.unsure
 	}
 	e.heard = true
-	return !e.remove(i).shown
+	return a, !e.remove(i).shown
 }
 
 // overdue gives what has waited long enough, or takes more than half of the room, and when to ask again; zero means not before there
@@ -100,14 +136,18 @@ func (e *echoes) overdue(now time.Time) (show []Arrival, next time.Time) {
 	for _, w := range e.waiting {
 		switch crowded := e.hidden > e.most/2 || e.bytes > e.mostBytes/2; {
 		case w.due.IsZero():
+		case w.unsure:
+			if crowded || !now.Before(w.due) { // it never arrived
+				e.hidden, e.bytes = e.hidden-1, e.bytes-len(w.sent.Payload)
+				continue
+			}
 		case w.shown && (known > e.most || !now.Before(w.due)):
 			known--
 			continue
 		case !w.shown && (crowded || !now.Before(w.due)):
 			show = append(show, w.sent)
-			e.hidden, e.bytes = e.hidden-1, e.bytes-len(w.sent.Payload)
-			w.sent = Arrival{} // its sum is enough to know it by
-			w.shown, w.due = true, now.Add(lateEcho)
+			e.hide(&w)
+			w.due = now.Add(lateEcho)
 			known++
 		}
 		if !w.due.IsZero() && (next.IsZero() || w.due.Before(next)) {

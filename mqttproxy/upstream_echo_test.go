@@ -36,7 +36,7 @@ func TestWhatWasShownIsKnownByItsSumAlone(t *testing.T) {
 			t.Error("a payload stays after it was shown")
 		}
 	}
-	if a := numbered(99, 5000); e.came(a.Topic, a.Payload) {
+	if _, show := e.came(numbered(99, 5000)); show {
 		t.Error("the late echo of what was shown last is shown again")
 	}
 }
@@ -61,7 +61,7 @@ func TestWhatWaitsForItsEchoIsBounded(t *testing.T) {
 				t.Errorf("shown before their time are %d; %d of %d bytes wait", len(show), e.hidden, e.bytes)
 			}
 			for n := range 8 { // half of them were shown
-				if a := numbered(n, 100); e.came(a.Topic, a.Payload) != (n >= 4) {
+				if _, show := e.came(numbered(n, 100)); show != (n >= 4) {
 					t.Errorf("the echo of message %d: shown %v", n, n < 4)
 				}
 			}
@@ -106,9 +106,80 @@ func TestANudgeIsForTheConnectionAlone(t *testing.T) {
 		}
 		return nil
 	}}
-	l := &uplink{up: &Uplinks{UplinksConfig: c.withDefaults()}, nudge: make(chan struct{}, 1)}
+	l := &uplink{up: &Uplinks{UplinksConfig: c.withDefaults()}, errand: &houseErrand{House: &House{}}, nudge: make(chan struct{}, 1)}
 	l.nudge <- struct{}{}
 	if !l.settle(t.Context(), []Arrival{numbered(0, 100)}) || len(l.nudge) != 1 {
 		t.Errorf("what waits to be recorded took the nudge: %d are left", len(l.nudge))
 	}
+}
+
+func TestWhatIsSentAnywhereIsShownAsSentAndNeverAsItComesBack(t *testing.T) {
+	said := Arrival{Topic: "home/shed/set", Payload: []byte("ON")}
+	shown := Arrival{Topic: "shown", Payload: []byte("a person sent ON")}
+	sum := sumOf(said.Topic, said.Payload)
+	open := func() *echoes {
+		e := &echoes{asSent: true, within: time.Second, wake: func() {}, most: 8, mostBytes: 1 << 20}
+		if !e.begin(sum, shown) {
+			t.Fatal("no room")
+		}
+		return e
+	}
+	for name, tt := range map[string]struct {
+		happens func(e *echoes) (shown, asCame int)
+		want    int
+	}{
+		"it comes back after its acknowledgement": {func(e *echoes) (int, int) {
+			first := seen(e.end(sum, true))
+			return first, came(t, e, said)
+		}, 1},
+		"it comes back before its acknowledgement": {func(e *echoes) (int, int) {
+			back := came(t, e, said)
+			return seen(e.end(sum, true)), back
+		}, 1},
+		"it comes back, and the acknowledgement is lost": {func(e *echoes) (int, int) {
+			back := came(t, e, said)
+			return seen(e.end(sum, false)), back
+		}, 1},
+		"it comes back long after the acknowledgement was lost": {func(e *echoes) (int, int) {
+			first := seen(e.end(sum, false))
+			as, show := e.came(said)
+			if !show || as.Topic != shown.Topic {
+				t.Errorf("shown is %+v, %v", as, show)
+			}
+			return first + 1, 0
+		}, 1},
+		"it never comes back": {func(e *echoes) (int, int) { return seen(e.end(sum, true)), 0 }, 1},
+		"it never arrived":    {func(e *echoes) (int, int) { return seen(e.end(sum, false)), 0 }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := open()
+			if shown, asCame := tt.happens(e); shown != tt.want || asCame != 0 {
+				t.Errorf("shown %d times, and %d times as it came", shown, asCame)
+			}
+			if show, _ := e.overdue(time.Now().Add(2 * lateEcho)); len(show) != 0 {
+				t.Errorf("later it is shown %d times more", len(show))
+			}
+			if e.overdue(time.Now().Add(4 * lateEcho)); len(e.waiting) != 0 || e.hidden != 0 || e.bytes != 0 {
+				t.Errorf("left are %d, %d of %d bytes", len(e.waiting), e.hidden, e.bytes)
+			}
+			if as, show := e.came(said); !show || as.Topic != said.Topic {
+				t.Error("what a device says of itself later is not shown")
+			}
+		})
+	}
+}
+
+func seen(a *Arrival) int {
+	if a == nil {
+		return 0
+	}
+	return 1
+}
+
+func came(t *testing.T, e *echoes, a Arrival) int {
+	t.Helper()
+	if _, show := e.came(a); show {
+		return 1
+	}
+	return 0
 }

@@ -9,16 +9,20 @@ import (
 
 // Arrival is one message of an upstream broker, or one that a page of ours sent there.
 type Arrival struct {
-	Subject  access.Subject // whose link brought it
+	Subject  access.Subject // whose link brought it; empty for a House's
 	KeyID    string
 	Topic    string
 	Payload  []byte
 	At       time.Time
 	Retained bool // the broker kept it: it may have come before
+	Cut      int  // how long the payload was, where it was too long to be kept
 	Sent     bool // a page of ours sent it, and the broker does not bring it back
 
 	ack func() // nil where there is nothing to acknowledge
 }
+
+// MaxKept is the longest payload that is kept of a broker where anything may be said.
+const MaxKept = 128 << 10
 
 // inbox is what has come and is not dealt with. It is filled from inside the client library, which stands still meanwhile:
 // so it takes what there is room for and never waits.

@@ -2,9 +2,8 @@ package mqttproxy
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -12,19 +11,17 @@ import (
 	"trellis/access"
 )
 
-// uplink is the one session with the upstream broker that everybody shares who holds the same key.
+// uplink is one session with the upstream broker: that of a key, which all share who hold it, or the one for everybody.
 type uplink struct {
-	up      *Uplinks
-	subject access.Subject
-	keyID   string
-	heard   string // topic that brings messages to the key
-	own     string // topic that the key publishes on
-	inbox   *inbox
-	echoes  *echoes
-	before  <-chan struct{} // closed when the link that had the same key is over; nil if there was none
-	over    chan struct{}
-	cancel  context.CancelFunc
-	nudge   chan struct{} // try now
+	errand
+	up     *Uplinks
+	id     string // of the key; empty for everybody's
+	inbox  *inbox
+	echoes *echoes
+	before <-chan struct{} // closed when the link that had the same key is over; nil if there was none
+	over   chan struct{}
+	cancel context.CancelFunc
+	nudge  chan struct{} // try now
 
 	needs   int         // guarded by Uplinks.mu, as the two below
 	linger  *time.Timer // runs while nobody needs it
@@ -35,10 +32,33 @@ type uplink struct {
 	since   time.Time     // since when there is one, or none
 	why     Why
 	failed  bool        // a connection failed or was lost; until then a link that is not up yet is no trouble
-	noOwn   bool        // asking for our own publish topic ended the connection: not asked again
 	strays  uint64      // messages of topics that we have not asked for
 	dropped []time.Time // when connections were lost soon after they were made
 }
+
+// errand is what a link is there for: as whom it logs in, what it asks for, and what a refusal of that means.
+type errand interface {
+	// who names the link in the log.
+	who() slog.Attr
+	// begun and left are told when the session begins and when nobody needs it any more.
+	begun()
+	left(ctx context.Context, l *uplink)
+	// login says as whom to log in, until release is called.
+	login() (as login, release func(), err error)
+	// listen asks for all topics on a new connection.
+	listen(ctx context.Context, l *uplink, c *upstreamConn) error
+	// refused says what it means that the broker lets us not in, or not listen.
+	refused(ctx context.Context, err error, wait time.Duration, failures int) (Why, time.Duration)
+	// word is the reason as people with this kind of link are told it.
+	word(Why) Why
+	// hears says whether a topic was asked for, and whether what comes there may be what was sent from here.
+	hears(topic string) (asked, echo bool)
+	// arrived fills in what the link knows of a message.
+	arrived(*Arrival)
+}
+
+// login is what a CONNECT says of us.
+type login struct{ id, user, secret string }
 
 // run holds the session until ctx ends.
 func (l *uplink) run(ctx context.Context) {
@@ -46,7 +66,7 @@ func (l *uplink) run(ctx context.Context) {
 	if l.before != nil {
 		<-l.before // it uses the same client id
 	}
-	l.up.Linked(l.keyID, true)
+	l.begun()
 	var consumer sync.WaitGroup
 	consumer.Go(func() { l.consume(ctx) })
 	for failures := 0; ctx.Err() == nil; {
@@ -59,34 +79,39 @@ func (l *uplink) run(ctx context.Context) {
 		}
 		wait := l.judge(ctx, lasted, err, failures)
 		failures++
-		l.up.Log.InfoContext(ctx, "link to the upstream broker is down", "key", l.keyID, "why", string(l.state().Why), "lasted", lasted, "again_in", wait, "err", err)
+		l.up.Log.InfoContext(ctx, "link to the upstream broker is down", l.who(), "why", string(l.state().Why), "lasted", lasted, "again_in", wait, "err", err)
 		l.rest(ctx, wait)
 	}
 	consumer.Wait()
-	l.farewell(context.WithoutCancel(ctx))
+	l.up.mu.Lock()
+	retired := l.retired
+	l.up.mu.Unlock()
+	if retired {
+		l.left(context.WithoutCancel(ctx), l)
+	}
 }
 
 // live makes one connection and holds it until it is over. It says how long there was one.
 func (l *uplink) live(ctx context.Context) (lasted time.Duration, err error) {
-	id, release, err := l.clientID()
+	as, release, err := l.login()
 	if err != nil {
 		return 0, err
 	}
 	defer release()
-	c, err := l.connect(ctx, id, false)
+	c, err := l.connect(ctx, as, false)
 	if err != nil {
 		return 0, err
 	}
 	defer c.close()
 	began := time.Now()
-	if err := l.listen(ctx, c); err != nil {
-		if errors.Is(err, errNotListen) {
+	if err := l.listen(ctx, l, c); err != nil {
+		if errors.Is(err, errNotListen) || errors.Is(err, errHangsUp) {
 			return 0, err
 		}
 		return time.Since(began), err
 	}
 	l.set(c, began)
-	l.up.Log.InfoContext(ctx, "link to the upstream broker is up", "key", l.keyID)
+	l.up.Log.InfoContext(ctx, "link to the upstream broker is up", l.who())
 	select {
 	case <-ctx.Done():
 		err = ctx.Err()
@@ -95,32 +120,6 @@ func (l *uplink) live(ctx context.Context) (lasted time.Duration, err error) {
 	}
 	l.set(nil, time.Now())
 	return time.Since(began), err
-}
-
-// listen asks for the key's topics.
-func (l *uplink) listen(ctx context.Context, c *upstreamConn) error {
-	granted, err := c.subscribe(ctx, l.heard)
-	switch {
-	case err != nil:
-		return err
-	case !granted:
-		return errNotListen
-	}
-	l.mu.Lock()
-	ask := !l.noOwn
-	l.mu.Unlock()
-	own := false
-	if ask {
-		// Some brokers hang up on whoever asks for what he may not have.
-		if own, err = c.subscribe(ctx, l.own); err != nil && ctx.Err() == nil {
-			l.mu.Lock()
-			l.noOwn = true
-			l.mu.Unlock()
-			return err
-		}
-	}
-	l.echoes.grant(own)
-	return ctx.Err()
 }
 
 func (l *uplink) set(c *upstreamConn, at time.Time) {
@@ -132,25 +131,6 @@ func (l *uplink) set(c *upstreamConn, at time.Time) {
 	l.conn, l.since, l.failed = c, at, l.failed || c == nil
 }
 
-// clientID says as whom to log in: by an id of our own, beside which a device can stay; as the entity itself only when the
-// person has agreed to that. The entity itself can be only one connection of all its keys.
-func (l *uplink) clientID() (id string, release func(), err error) {
-	if !l.up.Agreed(l.subject) {
-		return l.ownID(), func() {}, nil
-	}
-	release, ok := l.up.hold(l.subject, l.keyID)
-	if !ok {
-		return "", nil, errHeldByOther
-	}
-	return l.subject.String(), release, nil
-}
-
-// ownID differs for each key: two keys of one entity have a link each, and the broker ends one of two that log in alike.
-func (l *uplink) ownID() string {
-	sum := sha256.Sum256([]byte(l.keyID))
-	return fmt.Sprintf("%s#%s-%x", l.subject, l.up.Program, sum[:4])
-}
-
 // judge says what the end of a connection means, and how long to wait before the next.
 func (l *uplink) judge(ctx context.Context, lasted time.Duration, err error, failures int) time.Duration {
 	why, wait := WhyAway, jitter(l.up.RetryFirst, l.up.RetryMost, failures)
@@ -159,7 +139,7 @@ func (l *uplink) judge(ctx context.Context, lasted time.Duration, err error, fai
 		why, wait = WhyOtherKey, l.up.FightPause+rand.N(l.up.FightPause/8+1)
 	case l.fought(lasted, err):
 		why, wait = WhyTaken, l.up.FightPause+rand.N(l.up.FightPause/8+1)
-	case errors.Is(err, errIDRefused), errors.Is(err, errLogin), errors.Is(err, errNotListen):
+	case errors.Is(err, errIDRefused), errors.Is(err, errLogin), errors.Is(err, errNotListen), errors.Is(err, errHangsUp):
 		why, wait = l.refused(ctx, err, wait, failures)
 	case access.CertificateFault(err):
 		why = WhyCertificate
@@ -171,22 +151,6 @@ func (l *uplink) judge(ctx context.Context, lasted time.Duration, err error, fai
 	}
 	l.why, l.failed = why, true
 	return wait
-}
-
-// refused finds out what a refusal means, by asking whose key it is. A broker that goes on refusing is asked ever less often.
-func (l *uplink) refused(ctx context.Context, err error, wait time.Duration, failures int) (Why, time.Duration) {
-	rarely := l.up.FightPause << min(failures, 3)
-	asked := l.up.Check(ctx, l.keyID)
-	switch {
-	case errors.Is(asked, access.ErrKeyUnknown):
-		l.up.Ended(l.keyID)
-		return WhyRefused, rarely
-	case asked != nil: // nobody can say
-		return WhyRefused, wait
-	case !errors.Is(err, errLogin) && !l.up.Agreed(l.subject):
-		return WhyConsent, rarely
-	}
-	return WhyRefused, rarely
 }
 
 // Fights: three connections lost soon after they were made, within a minute, are somebody else with the same client id.
@@ -241,13 +205,13 @@ func (l *uplink) state() State {
 	}
 	switch {
 	case why == WhyTaken: // said through the short spells in which we have the connection
-		return State{Down: true, Since: l.since, Why: why}
+		return State{Down: true, Since: l.since, Why: l.word(why)}
 	case l.conn != nil || !l.failed:
 		return State{}
 	case why == WhyAway && time.Since(l.since) < l.up.Blink:
 		return State{}
 	}
-	return State{Down: true, Since: l.since, Why: why}
+	return State{Down: true, Since: l.since, Why: l.word(why)}
 }
 
 // current is the connection, if there is one.
@@ -257,23 +221,24 @@ func (l *uplink) current() *upstreamConn {
 	return l.conn
 }
 
-// wanted says whether a message is to be handed on: one of the key's own topics, and not shown already. Whatever else a broker sends
-// was not asked for, and is nobody's.
-func (l *uplink) wanted(a Arrival) bool {
-	switch a.Topic {
-	case l.heard:
-		return true
-	case l.own:
-		return l.echoes.came(a.Topic, a.Payload)
+// wanted says whether a message is to be handed on, and as what: one that was asked for, and not shown already. Whatever else a broker
+// sends is nobody's.
+func (l *uplink) wanted(a Arrival) (Arrival, bool) {
+	asked, echo := l.hears(a.Topic)
+	switch {
+	case asked && echo:
+		return l.echoes.came(a)
+	case asked:
+		return a, true
 	}
 	l.mu.Lock()
 	l.strays++
 	first := l.strays == 1
 	l.mu.Unlock()
 	if first {
-		l.up.Log.Warn("the upstream broker sends what was not asked for, it is dropped", "key", l.keyID, "topic", a.Topic[:min(len(a.Topic), 200)])
+		l.up.Log.Warn("the upstream broker sends what was not asked for, it is dropped", l.who(), "topic", a.Topic[:min(len(a.Topic), 200)])
 	}
-	return false
+	return a, false
 }
 
 func (l *uplink) strayed() uint64 {
@@ -326,7 +291,7 @@ func (l *uplink) settle(ctx context.Context, batch []Arrival) bool {
 		if err == nil {
 			break
 		}
-		l.up.Log.ErrorContext(ctx, "messages from upstream wait, this will be tried again", "key", l.keyID, "messages", len(toShow), "err", err)
+		l.up.Log.ErrorContext(ctx, "messages from upstream wait, this will be tried again", l.who(), "messages", len(toShow), "err", err)
 		select {
 		case <-time.After(jitter(l.up.RetryFirst, l.up.RetryMost, failures)): // not rest: a nudge is for the connection
 		case <-ctx.Done():
@@ -339,21 +304,4 @@ func (l *uplink) settle(ctx context.Context, batch []Arrival) bool {
 		}
 	}
 	return true
-}
-
-// farewell has the broker forget the session of a link that nobody needs any more, else it would keep messages for it.
-// A session under the entity's own name may be the device's: it is left alone.
-func (l *uplink) farewell(ctx context.Context) {
-	l.up.mu.Lock()
-	retired := l.retired
-	l.up.mu.Unlock()
-	if retired {
-		l.up.Linked(l.keyID, false)
-	}
-	if !retired || l.up.Agreed(l.subject) {
-		return
-	}
-	if c, err := l.connect(ctx, l.ownID(), true); err == nil {
-		c.close()
-	}
 }
