@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -35,18 +36,47 @@ func (s *Server) home(c echo.Context) error {
 	if g.KeyID == "" {
 		holder = "Operator"
 	}
-	return render(c, http.StatusOK, templates.Board(templates.BoardPage{
+	page := templates.BoardPage{
 		Ways:     s.plan(),
 		Holder:   holder,
 		Operator: g.KeyID == "",
-		Front:    s.Front != nil,
-		Settings: templates.Settings{Subscribe: g.Subscribe, Publish: g.Publish[0], Entity: g.Subject.Entity, Now: s.Now()},
+		Settings: templates.Settings{Subscribe: g.Subscribe, Entity: g.Subject.Entity, Now: s.Now()},
 		Groups:   templates.Groups(cards, s.Now()),
-	}))
+	}
+	if len(g.Publish) > 0 {
+		page.Settings.Publish, page.Settings.SendsTo = g.Publish[0], g.Publish[0]
+	}
+	s.inFront(&page, g)
+	return render(c, http.StatusOK, templates.Board(page))
+}
+
+// inFront says what is different on a board in front of another broker.
+func (s *Server) inFront(page *templates.BoardPage, g access.Grant) {
+	switch {
+	case s.Front == nil:
+	case s.Front.Agree != nil:
+		page.Front = true
+	default:
+		page.Topics = s.Front.Topics
+		if page.Settings.SendsTo != "" {
+			page.Settings.SendsTo = s.Front.Send
+		}
+		if g.KeyID != "" {
+			page.Settings.SendsTo = strings.NewReplacer("{entity}", g.Subject.Entity, "{entity...}", strings.ReplaceAll(g.Subject.Entity, ":", "/")).Replace(page.Settings.SendsTo)
+		}
+	}
 }
 
 func (s *Server) signInPage(c echo.Context, p problem) error {
-	return render(c, p.status, templates.SignIn(templates.SignInPage{Refused: p.sentence}))
+	return render(c, p.status, templates.SignIn(templates.SignInPage{Refused: p.sentence, Service: s.service()}))
+}
+
+// service is whose keys people sign in with, if they are not this server's own.
+func (s *Server) service() string {
+	if s.Front == nil {
+		return ""
+	}
+	return s.Front.Service
 }
 
 // cards are the last values, true before any script runs: one card for each entity and value, the newest wins.

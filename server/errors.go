@@ -19,6 +19,7 @@ var (
 	errForeignOrigin = errors.New("the request comes from another site's page")
 	errSignedOut     = errors.New("nobody is signed in")
 	errElsewhere     = errors.New("this server has no broker of its own")
+	errOtherBroker   = errors.New("this server stands in front of another broker")
 	errCode          = errors.New("one-time code is unknown, used or too old")
 )
 
@@ -63,6 +64,8 @@ func problemOf(err error) problem {
 		return problem{502, "Bad Gateway", "The service that this key belongs to gave an answer that we do not understand. Whoever runs this server can check its address.", "service_answer"}
 	case errors.Is(err, errElsewhere):
 		return problem{421, "Misdirected Request", "Devices and programs do not connect here. This server shows pages for keys of another service: connect to that service itself.", "elsewhere"}
+	case errors.Is(err, errOtherBroker):
+		return problem{421, "Misdirected Request", "Devices and programs do not connect here. This server shows what another broker brings: connect to that broker itself.", "elsewhere"}
 	case errors.Is(err, errForeignOrigin):
 		return problem{403, "Forbidden", "This was sent by a page of another site, so nothing was done.", "foreign_origin"}
 	case errors.As(err, &limited):

@@ -10,9 +10,14 @@ import (
 	"trellis/access"
 )
 
-// Front is what is different where the keys and the broker are another service's.
+// Front is what is different where the broker is another's: that of a service, whose the keys are too, or any broker, which knows no keys;
+// they are this server's own then.
 type Front struct {
-	// Agree notes that the holder of a key agrees that we log in to the broker as the entity itself, which ends a device's connection.
+	Service string   // host of the service whose keys people sign in with; empty for any broker
+	Topics  []string // templates of what is heard from any broker, for the operator; none for a service's
+	Send    string   // and of where something can be sent to; empty if nothing can
+
+	// Agree is for a service's broker; nil for any other. It notes that the holder of a key agrees that we log in to the broker as the entity itself, which ends a device's connection.
 	Agree func(ctx context.Context, g access.Grant) error
 }
 
@@ -21,12 +26,15 @@ func (s *Server) ours(handle echo.HandlerFunc) echo.HandlerFunc {
 	if s.Front == nil {
 		return handle
 	}
+	if s.Front.Agree == nil {
+		return func(echo.Context) error { return errOtherBroker }
+	}
 	return func(echo.Context) error { return errElsewhere }
 }
 
 // agree takes the answer of a key's holder to the question whether we may take the device's place.
 func (s *Server) agree(c echo.Context) error {
-	if s.Front == nil {
+	if s.Front == nil || s.Front.Agree == nil {
 		return echo.ErrNotFound
 	}
 	g, err := s.grant(c.Request())

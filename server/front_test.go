@@ -114,3 +114,34 @@ func TestOnlyTheHolderOfAKeyAgrees(t *testing.T) {
 		t.Errorf("the holder agreed: %s", answer.Status)
 	}
 }
+
+func TestInFrontOfAnyBrokerTheKeysAreOurs(t *testing.T) {
+	s := newSite(t, func(c *Config) {
+		c.Front = &Front{Topics: []string{"home/{entity}/state"}, Send: "home/{entity}/set"}
+		c.Operator = func(until time.Time) access.Grant {
+			return access.Grant{Holder: access.OperatorName, Subscribe: []string{"home/+/state"}, Publish: []string{"$trellis/send/operator"}, Until: until}
+		}
+	})
+	for _, path := range []string{"/ws", "/api/claims"} {
+		answer, body := send(t, s.browser(t), http.MethodGet, s.URL+path, nil, "Authorization", "Bearer good", "Accept", "application/json")
+		if answer.StatusCode != 421 || !strings.Contains(body, "connect to that broker itself") || strings.Contains(body, "another service") {
+			t.Errorf("%s: %s %s", path, answer.Status, body)
+		}
+	}
+	if answer, _ := send(t, s.browser(t), http.MethodPost, s.URL+"/agree", url.Values{}, "Sec-Fetch-Site", "same-origin", "Origin", s.URL); answer.StatusCode != 404 {
+		t.Errorf("it asks for agreement: %s", answer.Status)
+	}
+	if _, page := send(t, s.browser(t), http.MethodGet, s.URL+"/", nil); !strings.Contains(page, "trellis key add") {
+		t.Error("the sign-in page does not say where keys come from")
+	}
+}
+
+func TestTheSignInPageSaysWhoseKeysItTakes(t *testing.T) {
+	s := newSite(t, func(c *Config) {
+		c.Keys = anotherService{}
+		c.Front = &Front{Service: "app.example.com", Agree: func(context.Context, access.Grant) error { return nil }}
+	})
+	if _, page := send(t, s.browser(t), http.MethodGet, s.URL+"/", nil); !strings.Contains(page, "a key of app.example.com") || strings.Contains(page, "trellis key add") {
+		t.Error("the sign-in page does not say whose keys it takes")
+	}
+}

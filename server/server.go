@@ -46,7 +46,7 @@ type Pages interface {
 	EndSignIn(id string)
 }
 
-// Config says what a Server stands on. All but Front and the last six are required.
+// Config says what a Server stands on. All but Front, Operator and the last six are required.
 type Config struct {
 	Keys    Keys
 	Store   Store
@@ -55,9 +55,11 @@ type Config struct {
 	Healthy func() error                                                    // nil, or why messages are not taken now
 	Probe   func(context.Context) (time.Duration, error)                    // sends a message of ours through the broker and back; in front of another service it opens a connection
 	JWKS    []byte                                                          // public halves of the signing keys
-	Front   *Front                                                          // what is different in front of another service; nil where the broker is ours
+	Front   *Front                                                          // what is different in front of another broker; nil where the broker is ours
 	Account string                                                          // whose messages an operator sees
 	Region  string
+
+	Operator func(until time.Time) access.Grant // what an operator may do; nil means what is usual in the account's region
 
 	Limits    Limits         // of pages
 	Ways      []string       // that pages may go, best first; none means all
@@ -91,6 +93,9 @@ func New(c Config) *Server {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Operator == nil {
+		c.Operator = func(until time.Time) access.Grant { return access.OperatorGrant(c.Account, c.Region, until) }
 	}
 	s := &Server{Config: c, limits: newLimits(c.Now, cmp.Or(c.Limits.PerAddress, mqttproxy.PagesPerAddress))}
 	s.ctx, s.stop = context.WithCancel(context.Background())

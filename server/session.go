@@ -59,7 +59,7 @@ func (s *Server) grant(r *http.Request) (access.Grant, error) {
 		return access.Grant{}, err
 	}
 	if s.sessions.GetBool(ctx, sessionOperator) {
-		g := access.OperatorGrant(s.Account, s.Region, s.sessions.Deadline(ctx))
+		g := s.Operator(s.sessions.Deadline(ctx))
 		g.SignIn = s.signInID(ctx)
 		return g, nil
 	}

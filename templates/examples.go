@@ -8,6 +8,7 @@ var moment = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 // SignInExamples are the sign-in page as people meet it.
 var SignInExamples = map[string]SignInPage{
 	"signin":         {},
+	"signin-service": {Service: "app.tendrl.com"},
 	"signin-refused": {Refused: "This access key was not accepted. Check that you copied all of it."},
 }
 
@@ -49,6 +50,10 @@ var BoardExamples = map[string]BoardPage{
 		Holder: "Operator", Operator: true,
 		Settings: Settings{Subscribe: []string{"acme/local/+/publish"}, Now: moment},
 	},
+	"board-empty-broker": {
+		Holder: "Operator", Operator: true, Topics: []string{"home/{entity}/state", "zigbee2mqtt/{entity}"},
+		Settings: Settings{Subscribe: []string{"home/+/state", "zigbee2mqtt/+"}, Publish: "$trellis/send/operator", SendsTo: "home/{entity}/set", Now: moment},
+	},
 	"board-hostile": {
 		Holder:   `</title><script>alert(1)</script>`,
 		Settings: keySettings(`</script><script>alert(2)</script>`),
@@ -83,6 +88,6 @@ var CheckExamples = map[string]CheckPage{
 
 func keySettings(entity string) Settings {
 	return Settings{
-		Subscribe: []string{"acme/local/k1/publish", "acme/local/k1/messages"}, Publish: "acme/local/k1/publish", Entity: entity, Now: moment,
+		Subscribe: []string{"acme/local/k1/publish", "acme/local/k1/messages"}, Publish: "acme/local/k1/publish", SendsTo: "acme/local/k1/publish", Entity: entity, Now: moment,
 	}
 }

@@ -9,6 +9,7 @@ import "time"
 // SignInPage asks for an access key. A refused key is never printed back: without script its field comes back empty.
 type SignInPage struct {
 	Refused string // the sentence that says why the last try failed; empty at first
+	Service string // the service that the keys belong to; empty where they are this server's own
 }
 
 // EnterPage takes the operator's one-time code, from the address by script or by hand.
@@ -72,6 +73,7 @@ type BoardPage struct {
 	Holder   string   // whose page it is: "greenhouse", "Operator"
 	Front    bool     // the keys are another service's, which may ask for the device's place
 	Operator bool     // the operator has no key of their own: the page says how to add one
+	Topics   []string // what this server hears from a broker of any kind, where what is sent is for a device; none elsewhere
 	Ways     []string // that this page may go to the server, best first: "socket", "stream", "poll"
 	Settings Settings
 	Groups   []Group // from [Groups]
@@ -81,6 +83,7 @@ type BoardPage struct {
 type Settings struct {
 	Subscribe []string  `json:"subscribe"` // filters that /live will grant
 	Publish   string    `json:"publish"`   // topic to publish on; empty when this page may only look
+	SendsTo   string    `json:"-"`         // the same as people are told
 	Entity    string    `json:"entity"`    // the entity of the key; empty for the operator
 	Now       time.Time `json:"now"`       // the server's clock, so that a wrong one in a browser does not falsify ages
 }
