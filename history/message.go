@@ -106,6 +106,16 @@ func (s *Store) Recent(ctx context.Context, wanted func(topic string) bool, limi
 	return s.recent(ctx, wanted, limit, math.MaxInt64)
 }
 
+// Last gives the newest message on a topic as it was delivered; nil if there is none.
+func (s *Store) Last(ctx context.Context, topic string) ([]byte, error) {
+	var payload []byte
+	err := s.read.QueryRowContext(ctx, `SELECT payload FROM messages WHERE topic = ? ORDER BY id DESC LIMIT 1`, topic).Scan(&payload)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("read the last message: %w", err)
+	}
+	return payload, nil
+}
+
 // RecentShort leaves out those of the limit newest whose payload is longer than size: what it reads is bounded by the two,
 // whatever others send.
 func (s *Store) RecentShort(ctx context.Context, wanted func(topic string) bool, limit, size int) ([]Record, error) {

@@ -2,25 +2,19 @@ package message
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"unicode/utf8"
 )
 
-// MaxPlain is how long a payload is kept of a broker that knows no envelopes: as much as a device of our own broker may send.
-const MaxPlain = 128 << 10
-
 // Plain makes one message of what a broker that knows no envelopes has brought. What it is about says the topic alone, as from.Entity: a
 // payload may say of itself what it likes. A bare number, word or truth is the reading of this name; empty means "value".
 // A documented envelope is taken apart all the same.
 func Plain(payload []byte, from Origin, reading string) Message {
-	r := reader{kind: "publish", tags: []string{}, context: map[string]any{}}
+	r := plainReader()
 	about := from.Entity
 	switch {
-	case len(payload) > MaxPlain:
-		r.data = json.RawMessage("null")
-		r.context["envelope"] = false
-		r.note("%d bytes came, which is more than is kept", len(payload))
 	case !utf8.Valid(payload):
 		r.bare(payload)
 		about = "" // bytes are nothing to put on a card
@@ -41,18 +35,32 @@ func Plain(payload []byte, from Origin, reading string) Message {
 	return m
 }
 
-// Order makes one message of what a page sends to a device of such a broker: nobody's readings, whomever it names. What it is for is
-// in For.
+// TooLong makes a message of one that had more bytes than are kept.
+func TooLong(size int, from Origin) Message {
+	r := plainReader()
+	r.data = json.RawMessage("null")
+	r.context["envelope"] = false
+	r.note("%d bytes came, which is more than is kept", size)
+	m := Message{Origin: from, Type: r.kind, Data: r.data, Tags: r.tags, Timestamp: from.Received, Hops: 1}
+	m.Payload = r.encode(m, from.Entity)
+	return m
+}
+
+func plainReader() reader {
+	return reader{kind: "publish", tags: []string{}, context: map[string]any{}}
+}
+
+// Order makes one message of what a page sends to a device of such a broker: nobody's readings, whomever it names. from.Entity
+// is whom it is for, where that is known; else it is what the page says, in For.
 func Order(payload []byte, from Origin) Message {
 	r := read(payload)
 	m := Message{Origin: from, Type: r.kind, Data: r.data, Tags: r.tags, Timestamp: r.when, For: r.dest, Hops: 1}
-	if m.For == "" {
-		m.For = r.entity
-	}
+	m.For = cmp.Or(from.Entity, m.For, r.entity)
+	r.context["by"] = "page"
 	if m.Timestamp.IsZero() {
 		m.Timestamp = from.Received
 	}
-	m.Payload = r.encode(m, r.entity)
+	m.Payload = r.encode(m, m.For)
 	return m
 }
 

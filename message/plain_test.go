@@ -28,7 +28,6 @@ func TestWhatAnyBrokerBrings(t *testing.T) {
 		"a list":                         {`[{"a":1},{"a":2}]`, `[{"a":1},{"a":2}]`, "shed", nil},
 		"a long text":                    {strings.Repeat("x", 300), `"` + strings.Repeat("x", 300) + `"`, "shed", nil},
 		"bytes":                          {"\xff\xfe", `"//4="`, "", nil},
-		"too much":                       {strings.Repeat("1", MaxPlain+1), "null", "shed", nil},
 		"nested too deep":                {strings.Repeat("[", 100), `"` + strings.Repeat("[", 100) + `"`, "shed", []string{"temperature=" + strings.Repeat("[", 100)}},
 		"an envelope":                    {`{"msg_type":"publish","data":{"t":1},"tags":["a"]}`, `{"t":1}`, "shed", []string{"t=1"}},
 		"an envelope of somebody else's": {`{"msg_type":"publish","data":{"t":1},"entity":"barn","source":"a:b:barn"}`, `{"t":1}`, "shed", []string{"t=1"}},
@@ -58,6 +57,9 @@ func TestWhatAnyBrokerBrings(t *testing.T) {
 			}
 		})
 	}
+	if m := TooLong(3<<20, from); string(m.Data) != "null" || m.About != "" || !strings.Contains(string(m.Payload), "3145728 bytes came") {
+		t.Errorf("too much is delivered as %s", m.Payload)
+	}
 	if m := Plain([]byte("21.5"), from, ""); string(m.Data) != "21.5" {
 		t.Errorf("without a name the data are %s", m.Data)
 	}
@@ -73,7 +75,7 @@ func TestWhatAPageSendsIsNobodysReading(t *testing.T) {
 		`bare`:                          {"", "bare"},
 	} {
 		m := Order([]byte(payload), Origin{Source: "home:local:operator", Received: time.Now()})
-		if m.About != "" || m.For != want.to || string(m.Text()) != want.text || m.Source != "home:local:operator" {
+		if m.About != "" || m.For != want.to || string(m.Text()) != want.text || m.Source != "home:local:operator" || !strings.Contains(string(m.Payload), `"by":"page"`) {
 			t.Errorf("%s is about %q for %q and says %s", payload, m.About, m.For, m.Text())
 		}
 	}
