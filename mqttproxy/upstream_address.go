@@ -3,6 +3,7 @@ package mqttproxy
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -63,10 +64,59 @@ func ParseSocketAddress(s string) (*url.URL, error) {
 	}, "/ws")
 }
 
+// ParseBrokerAddress reads where any broker is: mqtts://host:port or wss://host/path, or mqtt:// and ws:// for a connection that is not
+// encrypted. That is for this machine itself, and where plain says that the network between is trusted.
+func ParseBrokerAddress(s string, plain bool) (*url.URL, error) {
+	scheme, _, has := strings.Cut(s, "://")
+	if !has {
+		return nil, errors.New("should begin with mqtts:// or wss://, or with mqtt:// or ws:// for a broker without encryption")
+	}
+	if u, err := url.Parse(s); err == nil && u.User != nil {
+		return nil, errors.New("holds a login, which others on this machine could see: use --broker-user and --broker-password-file")
+	}
+	parse, path := parseBroker, ""
+	schemes := map[string]broker{"mqtts": {"mqtts", "8883"}, "ssl": {"mqtts", "8883"}, "tls": {"mqtts", "8883"}, "mqtt": {"mqtt", "1883"}, "tcp": {"mqtt", "1883"}}
+	if scheme = strings.ToLower(scheme); scheme == "ws" || scheme == "wss" {
+		schemes, path = map[string]broker{"wss": {"wss", ""}, "ws": {"ws", ""}}, "/mqtt"
+	}
+	if plain {
+		parse = parseAnyBroker
+	}
+	u, err := parse(s, schemes, path)
+	switch {
+	case errors.Is(err, errPlain):
+		return nil, errors.New("is not encrypted: use mqtts:// or wss://, or say --broker-plain if you trust the network between")
+	case err == nil && (u.Scheme == "mqtt" || u.Scheme == "ws") && public(u.Hostname()):
+		return nil, errors.New("is not encrypted, and its address is one of the internet: use mqtts:// or wss://")
+	}
+	return u, err
+}
+
+// sharedSpace is what providers, and networks laid over others, use beside the private addresses.
+var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
+
+// public says whether a host is an address of the internet. What is behind a name nobody knows yet.
+func public(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return err == nil && !a.IsPrivate() && !a.IsLoopback() && !a.IsLinkLocalUnicast() && !sharedSpace.Contains(a.Unmap())
+}
+
+// errPlain says that an address is that of a connection which others can listen to.
+var errPlain = errors.New("is not encrypted, and keys are sent there: only this machine itself may be reached like that")
+
 // broker is what a scheme means: ours for it, and its port where none is said.
 type broker struct{ scheme, port string }
 
 func parseBroker(s string, schemes map[string]broker, path string) (*url.URL, error) {
+	u, err := parseAnyBroker(s, schemes, path)
+	if err == nil && (u.Scheme == "mqtt" || u.Scheme == "ws") && !access.ThisMachine(u.Hostname()) {
+		return nil, errPlain
+	}
+	return u, err
+}
+
+// parseAnyBroker is parseBroker for networks that are trusted.
+func parseAnyBroker(s string, schemes map[string]broker, path string) (*url.URL, error) {
 	s = strings.TrimSpace(s)
 	if !strings.Contains(s, "://") {
 		s = "https://" + s
@@ -78,9 +128,6 @@ func parseBroker(s string, schemes map[string]broker, path string) (*url.URL, er
 	means, known := schemes[strings.ToLower(u.Scheme)]
 	if !known {
 		return nil, errors.New("the scheme " + u.Scheme + ":// is none of those that lead here")
-	}
-	if plain := means.scheme == "mqtt" || means.scheme == "ws"; plain && !access.ThisMachine(u.Hostname()) {
-		return nil, errors.New("is not encrypted, and keys are sent there: only this machine itself may be reached like that")
 	}
 	out := &url.URL{Scheme: means.scheme, Host: u.Host, Path: u.Path}
 	if out.Port() == "" && means.port != "" {

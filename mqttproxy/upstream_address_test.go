@@ -47,3 +47,36 @@ func TestUpstreamAddresses(t *testing.T) {
 		}
 	}
 }
+
+func TestAddressesOfAnyBroker(t *testing.T) {
+	for name, tt := range map[string]struct {
+		given string
+		plain bool
+		want  string
+	}{
+		"encrypted":                        {"mqtts://mqtt.x", false, "mqtts://mqtt.x:8883"},
+		"with a port":                      {"mqtts://mqtt.x:443", false, "mqtts://mqtt.x:443"},
+		"over WebSocket":                   {"wss://mqtt.x", false, "wss://mqtt.x/mqtt"},
+		"over WebSocket, with a path":      {"wss://mqtt.x:8084/ws", false, "wss://mqtt.x:8084/ws"},
+		"plain on this machine":            {"mqtt://localhost", false, "mqtt://localhost:1883"},
+		"plain where that was asked for":   {"mqtt://homeassistant.local", true, "mqtt://homeassistant.local:1883"},
+		"plain at a private address":       {"tcp://192.168.1.20:1884", true, "mqtt://192.168.1.20:1884"},
+		"plain at an address laid over":    {"mqtt://100.100.1.2", true, "mqtt://100.100.1.2:1883"},
+		"plain WebSocket":                  {"ws://broker:9001", true, "ws://broker:9001/mqtt"},
+		"plain where that was not asked":   {"mqtt://192.168.1.20", false, ""},
+		"plain at an address of the world": {"mqtt://8.8.8.8", true, ""},
+		"a bare host":                      {"mqtt.x", false, ""},
+		"a page":                           {"https://mqtt.x", false, ""},
+		"a login in it":                    {"mqtts://me:secret@mqtt.x", false, ""},
+		"a path over TCP":                  {"mqtts://mqtt.x/mqtt", false, ""},
+		"no host":                          {"mqtts://", false, ""},
+		"a question":                       {"wss://mqtt.x/mqtt?key=1", false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u, err := ParseBrokerAddress(tt.given, tt.plain)
+			if (err != nil) != (tt.want == "") || (err == nil && u.String() != tt.want) {
+				t.Errorf("%q is %v, %v; want %q", tt.given, u, err, tt.want)
+			}
+		})
+	}
+}
