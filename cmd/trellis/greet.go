@@ -20,6 +20,9 @@ func (c *serveCommand) greet(ctx context.Context, out io.Writer, st *state, l li
 		_, err = fmt.Fprintf(out, "Open    %s\n        Paste an access key of %s there. To sign in as operator of this server: %s\nDevices connect to that service itself.\n", base, c.behind.service, link)
 		return err
 	}
+	if c.other != nil {
+		return c.other.greet(out, link)
+	}
 	devices := "ws" + base[len("http"):] + "/ws"
 	if l.mqtt != nil {
 		devices = "mqtt://" + hostOf(base) + ":" + port(l.mqtt.Addr()) + " and " + devices

@@ -44,21 +44,26 @@ func (c *keyAddCommand) Run(ctx context.Context, con console) error {
 		return err
 	}
 	return withState(ctx, c.Data, true, func(st *state) error {
-		if other := st.keys.Addressees(sub.Account, sub.String()); len(other) > 0 {
+		broker := noted(c.Data, brokerNote)
+		if other := st.keys.Addressees(sub.Account, sub.String()); len(other) > 0 && broker == "" {
 			_, _ = fmt.Fprintf(con.errs, "Note: %s has a key already. Who logs in with either as %s throws the other out; put # and a name of its own behind the client id, or use: trellis key renew\n", sub.Entity, sub)
 		}
 		key, err := st.keys.Add(ctx, sub, until)
 		if err != nil {
 			return err
 		}
-		return show(con, key, c.JSON)
+		return show(con, key, broker, c.JSON)
 	})
 }
 
 // show prints a key, which is the only time that anybody sees it.
-func show(con console, key access.NewKey, asJSON bool) error {
+func show(con console, key access.NewKey, broker string, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(con.out).Encode(key)
+	}
+	if broker != "" {
+		_, err := fmt.Fprintf(con.out, "Access key for the page of %s, shown only this once. It is no login for %s:\n\nKEY='%s'\n", key.Entity, broker, key.Key)
+		return err
 	}
 	_, err := fmt.Fprintf(con.out, "Access key for %s, shown only this once. MQTT client id, user name and password:\n\nSUB='%s'\nJTI='%s'\nKEY='%s'\n", key.Entity, key.Sub, key.JTI, key.Key)
 	return err
@@ -77,7 +82,7 @@ func (c *keyRenewCommand) Run(ctx context.Context, con console) error {
 		if err != nil {
 			return err
 		}
-		return show(con, key, c.JSON)
+		return show(con, key, noted(c.Data, brokerNote), c.JSON)
 	})
 }
 
@@ -182,7 +187,7 @@ func withState(ctx context.Context, dir string, make bool, do func(*state) error
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("cannot keep data in %s: %w", dir, err)
 	}
-	st, err := openState(ctx, dir, 0, slog.New(slog.DiscardHandler))
+	st, err := openState(ctx, dir, 0, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -16,8 +16,9 @@ type losses struct {
 
 func (s *service) losses() losses {
 	h := s.hub.Stats()
-	if s.relay != nil {
-		return losses{QoS0Unrecorded: s.relay.links.Stats().Dropped, PagesBehind: h.Dropped, Panics: s.relay.panics.Load() + h.Panics}
+	if s.front != nil {
+		dropped, panics := s.front.losses()
+		return losses{QoS0Unrecorded: dropped, PagesBehind: h.Dropped, Panics: panics + h.Panics}
 	}
 	b := s.broker.Stats()
 	return losses{QoS0Unrecorded: b.DroppedQoS0, Undeliverable: b.Undeliverable, PagesBehind: h.Dropped, Panics: b.Panics + h.Panics}

@@ -4,45 +4,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"fmt"
-	"log/slog"
-	"runtime/debug"
-	"sync"
-	"sync/atomic"
 
 	"trellis/access"
-	"trellis/history"
 	"trellis/message"
 	"trellis/mqttproxy"
 )
 
-// relay lets the hub stand on another service's broker: what its links bring is normalised and recorded as the broker inside
-// would have it, and then shown.
+// relay lets the hub stand on another service's broker: what its links bring is normalised as the broker inside would have it.
 type relay struct {
+	feed
 	service *access.Service
 	keys    *access.ForeignKeys
-	links   *mqttproxy.Uplinks
-	store   *history.Store
-	log     *slog.Logger
-
-	failing atomic.Bool   // the last messages could not be recorded
-	panics  atomic.Uint64 // messages that hit a fault of ours and were given up alone
-
-	mu      sync.Mutex
-	deliver func(mqttproxy.Message)
-}
-
-// Subscribe hands on what the links bring.
-func (r *relay) Subscribe(deliver func(mqttproxy.Message)) (stop func()) {
-	r.hear(deliver)
-	return func() { r.hear(nil) }
-}
-
-func (r *relay) hear(deliver func(mqttproxy.Message)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.deliver = deliver
 }
 
 // Publish sends a page's message to the service.
@@ -83,42 +55,8 @@ func (r *relay) agree(ctx context.Context, g access.Grant) error {
 	return nil
 }
 
-// take records messages and then shows them.
-func (r *relay) take(ctx context.Context, came []mqttproxy.Arrival) error {
-	var all []message.Message
-	for _, a := range came {
-		all = append(all, r.understand(a)...)
-	}
-	if err := r.store.Append(ctx, all); err != nil {
-		r.failing.Store(true)
-		return err
-	}
-	r.failing.Store(false)
-	r.mu.Lock()
-	deliver := r.deliver
-	r.mu.Unlock()
-	if deliver == nil {
-		return nil // the pages have gone; what is recorded is there when they come back
-	}
-	for _, m := range all {
-		out := mqttproxy.Message{Topic: m.Topic, Payload: m.Payload}
-		if m.About != "" {
-			out.Parts = parts(m.About, message.Readings(m.Data))
-		}
-		deliver(out)
-	}
-	return nil
-}
-
-// understand normalises what a link brought. A fault in there costs this one message, and says so.
-func (r *relay) understand(a mqttproxy.Arrival) (all []message.Message) {
-	defer func() {
-		if caught := recover(); caught != nil {
-			r.panics.Add(1)
-			r.log.Error("a message hit a fault", "topic", a.Topic, "fault", caught, "stack", string(debug.Stack()))
-			all = nil
-		}
-	}()
+// understand normalises what a link brought.
+func (r *relay) understand(a mqttproxy.Arrival) []message.Message {
 	path := a.Subject.String()
 	from := message.Origin{Topic: a.Topic, Received: a.At}
 	if a.Topic == a.Subject.PublishTopic(a.KeyID) {
@@ -133,19 +71,11 @@ func (r *relay) understand(a mqttproxy.Arrival) (all []message.Message) {
 	return message.Normalise(a.Payload, from, func(name string) bool { return r.keys.Known(a.Subject.Account, name) })
 }
 
-// healthy says why messages are not taken now, or nil. That a link is down is its page's concern: there may be many.
-func (r *relay) healthy() error {
-	if r.failing.Load() {
-		return errors.New("messages cannot be recorded")
-	}
-	return nil
-}
-
 // Close ends the links. The service's broker keeps what comes at QoS 1 for them until the next start.
 func (r *relay) Close(ctx context.Context) error {
 	defer r.service.Close()
-	if err := r.links.Close(ctx); err != nil {
-		return fmt.Errorf("close the links: %w", err)
-	}
-	return nil
+	return r.feed.Close(ctx)
 }
+
+// Watch asks the service from time to time whether its keys are still good.
+func (r *relay) Watch(ctx context.Context) error { return r.keys.Watch(ctx) }

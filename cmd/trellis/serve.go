@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"trellis/access"
 	"trellis/broker"
 	"trellis/mqttproxy"
 	"trellis/server"
@@ -23,6 +24,7 @@ type serveCommand struct {
 	folder
 	account
 	upstream
+	otherBrokerFlags
 	pageLimits
 	Listen       string         `help:"Address of the pages and of MQTT over WebSocket (/ws)." default:":8080"`
 	MQTT         string         `name:"mqtt" help:"Address of MQTT over TCP; empty turns it off." default:":1883"`
@@ -31,6 +33,7 @@ type serveCommand struct {
 	Demo         bool           `help:"Start a pretend greenhouse of four devices."`
 	TrustedProxy []netip.Prefix `name:"trusted-proxy" help:"Networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR"`
 	behind       *behind        // what upstream says, once it was read
+	other        *otherBroker   // and what is said of any broker
 	LogLevel     string         `name:"log-level" help:"debug, info, warn or error." default:"info" enum:"debug,info,warn,error"`
 }
 
@@ -83,20 +86,27 @@ func (c *serveCommand) Run(ctx context.Context, con console) (err error) {
 		return err
 	}
 	defer release()
-	state, err := openState(ctx, c.Data, time.Duration(c.Sync), log)
+	var topics access.Topics
+	if c.other != nil {
+		topics = c.other.keyTopics
+	}
+	state, err := openState(ctx, c.Data, time.Duration(c.Sync), topics, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, state.close()) }()
-	if err := noteUpstream(c.Data, c.behind); err != nil {
+	if err := c.noteFront(); err != nil {
 		return err
 	}
 	if !static.Built() {
 		log.Warn("this program was built without its pages' scripts; build it with make build")
 	}
 	start := c.start
-	if c.behind != nil {
+	switch {
+	case c.behind != nil:
 		start = c.startFront
+	case c.other != nil:
+		start = c.startOther
 	}
 	s, err := start(ctx, state, public, log)
 	if err != nil {
@@ -111,9 +121,15 @@ func (c *serveCommand) check() error {
 	if c.behind, err = c.upstream.read(); err != nil {
 		return err
 	}
-	if c.behind != nil {
+	if c.other, err = c.otherBrokerFlags.read(); err != nil {
+		return err
+	}
+	if c.behind != nil && c.other != nil {
+		return wrongUse("--upstream and --broker: this server stands in front of one of them")
+	}
+	if c.behind != nil || c.other != nil {
 		if c.Demo || (c.MQTT != "" && c.MQTT != defaultMQTT) {
-			return wrongUse("--demo and --mqtt need a broker inside, and with --upstream there is none")
+			return wrongUse("--demo and --mqtt need a broker inside, and with --upstream or --broker there is none")
 		}
 		c.MQTT = ""
 	}
@@ -150,15 +166,10 @@ func (c *serveCommand) start(ctx context.Context, st *state, public *url.URL, lo
 	if err != nil {
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}
-	hub := mqttproxy.NewHub(mqttproxy.Config{
-		Source: source{b}, Log: log, Good: stillGood(st.keys), MaxSessions: c.MaxPages, MaxPerKey: c.MaxPagesPerKey,
-	})
-	latest, err := st.store.Latest(ctx)
+	hub, err := c.openHub(ctx, st, source{b}, st.keys, log)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("read the last values: %w", err), b.Close(ctx))
+		return nil, errors.Join(err, b.Close(ctx))
 	}
-	hub.Seed(remembered(latest))
-	hub.Start()
 	st.keys.OnEnd(func(jti string) { hub.EndKey(jti); b.EndKey(jti) })
 	web := server.New(server.Config{
 		Keys: st.keys, Store: st.store, Pages: hub, Devices: b.ServeFrom, Healthy: b.Healthy, Probe: b.Probe, JWKS: st.signer.JWKS(),
@@ -170,4 +181,18 @@ func (c *serveCommand) start(ctx context.Context, st *state, public *url.URL, lo
 		s.demo = &pretend{keys: st.keys, account: c.account, log: log}
 	}
 	return s, nil
+}
+
+// openHub makes the hub on this source, with the last values that are on record.
+func (c *serveCommand) openHub(ctx context.Context, st *state, from mqttproxy.Source, keys server.Keys, log *slog.Logger) (*mqttproxy.Hub, error) {
+	hub := mqttproxy.NewHub(mqttproxy.Config{
+		Source: from, Log: log, Good: stillGood(keys), MaxSessions: c.MaxPages, MaxPerKey: c.MaxPagesPerKey,
+	})
+	latest, err := st.store.Latest(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the last values: %w", err)
+	}
+	hub.Seed(remembered(latest))
+	hub.Start()
+	return hub, nil
 }

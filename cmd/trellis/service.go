@@ -18,11 +18,18 @@ import (
 type service struct {
 	state  *state
 	broker *broker.Broker // one of these two
-	relay  *relay
+	front  front
 	hub    *mqttproxy.Hub
 	web    *server.Server
 	demo   *pretend
 	log    *slog.Logger
+}
+
+// front is what there is in place of the broker inside, in front of somebody else's.
+type front interface {
+	Watch(ctx context.Context) error
+	Close(ctx context.Context) error
+	losses() (dropped, panics uint64)
 }
 
 // serve answers until ctx ends or a part fails.
@@ -57,8 +64,8 @@ func (s *service) serve(ctx context.Context, l listeners, ready func() error) er
 
 // watch looks after whatever stands behind the hub.
 func (s *service) watch(ended, background context.Context) error {
-	if s.relay != nil {
-		return s.relay.keys.Watch(background)
+	if s.front != nil {
+		return s.front.Watch(background)
 	}
 	select {
 	case err := <-s.broker.Broken():
@@ -77,11 +84,11 @@ func (s *service) stop(ctx context.Context, l listeners) error {
 	l.close()
 	// All at once, so that one that is slow to end takes no time from the others.
 	var parts errgroup.Group
-	behind := func(ctx context.Context) error { return s.relay.Close(ctx) }
+	var behind interface{ Close(context.Context) error } = s.front
 	if s.broker != nil {
-		behind = s.broker.Close
+		behind = s.broker
 	}
-	for _, end := range []func(context.Context) error{s.hub.Close, behind, s.web.Close} {
+	for _, end := range []func(context.Context) error{s.hub.Close, behind.Close, s.web.Close} {
 		parts.Go(func() error { return end(ctx) })
 	}
 	err := parts.Wait()

@@ -20,7 +20,8 @@ type state struct {
 	keys   *access.Keys
 }
 
-func openState(ctx context.Context, dir string, sync time.Duration, log *slog.Logger) (*state, error) {
+// topics are those of a key here; nil means its own two.
+func openState(ctx context.Context, dir string, sync time.Duration, topics access.Topics, log *slog.Logger) (*state, error) {
 	store, err := history.Open(ctx, dir, history.Config{Sync: sync, Log: log})
 	if err != nil {
 		return nil, err
@@ -29,7 +30,7 @@ func openState(ctx context.Context, dir string, sync time.Duration, log *slog.Lo
 	if st.signer, err = access.OpenSigner(signingKeyFile(dir)); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	if st.keys, err = access.OpenKeys(ctx, keyRows{store}, st.signer, log); err != nil {
+	if st.keys, err = access.OpenKeysFor(ctx, keyRows{store}, st.signer, topics, log); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return st, nil

@@ -5,12 +5,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"trellis/access"
 	"trellis/history"
@@ -54,28 +52,28 @@ func (u upstream) read() (*behind, error) {
 	if err != nil {
 		return nil, wrongUse("--upstream-ws=%s: %v", u.UpstreamWS, err)
 	}
-	roots, err := u.roots()
+	roots, err := readRoots("--upstream-ca", u.UpstreamCA)
 	if err != nil {
 		return nil, err
 	}
 	return &behind{service, brokers, roots}, nil
 }
 
-// roots are this machine's authorities and those in the file.
-func (u upstream) roots() (*x509.CertPool, error) {
-	if u.UpstreamCA == "" {
+// readRoots gives this machine's authorities and those in the file; nil without one.
+func readRoots(flag, file string) (*x509.CertPool, error) {
+	if file == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(u.UpstreamCA)
+	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, wrongUse("--upstream-ca: %v", err)
+		return nil, wrongUse("%s: %w", flag, err)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, wrongUse("--upstream-ca=%s: holds no certificate in PEM", u.UpstreamCA)
+		return nil, wrongUse("%s=%s: holds no certificate in PEM", flag, file)
 	}
 	return pool, nil
 }
@@ -86,24 +84,19 @@ func (c *serveCommand) startFront(ctx context.Context, st *state, public *url.UR
 	if err != nil {
 		return nil, err
 	}
-	hub := mqttproxy.NewHub(mqttproxy.Config{
-		Source: r, Log: log, Good: stillGood(r.keys), MaxSessions: c.MaxPages, MaxPerKey: c.MaxPagesPerKey,
-	})
-	latest, err := st.store.Latest(ctx)
+	hub, err := c.openHub(ctx, st, r, r.keys, log)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("read the last values: %w", err), r.Close(ctx))
+		return nil, errors.Join(err, r.Close(ctx))
 	}
-	hub.Seed(remembered(latest))
-	hub.Start()
 	r.keys.OnEnd(hub.EndKey)
 	r.resume()
 	web := server.New(server.Config{
 		Keys: r.keys, Store: st.store, Pages: hub, Healthy: r.healthy, Probe: r.links.Reach, JWKS: st.signer.JWKS(),
-		Front:   &server.Front{Agree: r.agree},
+		Front:   &server.Front{Service: c.behind.service.Host, Agree: r.agree},
 		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
 		Limits: c.limits(), Ways: c.Ways,
 	})
-	return &service{relay: r, hub: hub, web: web, state: st, log: log}, nil
+	return &service{front: r, hub: hub, web: web, state: st, log: log}, nil
 }
 
 // openRelay connects the keys of the service with the links to its broker; nothing connects yet.
@@ -116,41 +109,16 @@ func openRelay(ctx context.Context, dir string, store *history.Store, b *behind,
 	if err != nil {
 		return nil, err
 	}
-	r := &relay{service: service, store: store, log: log}
+	r := &relay{service: service}
+	r.store, r.log = store, log
 	if r.keys, err = access.OpenForeignKeys(ctx, heldRows{store}, service, vault, log); err != nil {
 		return nil, err
 	}
 	r.links, err = mqttproxy.NewUplinks(mqttproxy.UplinksConfig{
 		Addresses: b.brokers, TLS: &tls.Config{RootCAs: b.roots, MinVersion: tls.VersionTLS12}, Program: vault.Name(), Log: log,
-		Secret: r.keys.Secret, Check: r.keys.Check, Ended: r.keys.End, Agreed: r.keys.Agreed, Take: r.take, Linked: r.linked,
+		Secret: r.keys.Secret, Check: r.keys.Check, Ended: r.keys.End, Agreed: r.keys.Agreed, Take: r.taking(r.understand, nil), Linked: r.linked,
 	})
 	return r, err
-}
-
-// upstreamNote is where a folder says whose keys its server takes, for commands beside it.
-func upstreamNote(dir string) string { return filepath.Join(dir, "upstream") }
-
-// noteUpstream writes that down, or that the keys are our own.
-func noteUpstream(dir string, b *behind) error {
-	if b == nil {
-		if err := os.Remove(upstreamNote(dir)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("note whose keys these are: %w", err)
-		}
-		return nil
-	}
-	if err := os.WriteFile(upstreamNote(dir), []byte(b.service.String()+"\n"), 0o600); err != nil {
-		return fmt.Errorf("note whose keys these are: %w", err)
-	}
-	return nil
-}
-
-// refuseForeign says where keys come from, if not from here.
-func refuseForeign(dir string) error {
-	text, err := os.ReadFile(upstreamNote(dir))
-	if err != nil {
-		return nil // there is no such note
-	}
-	return fmt.Errorf("the server on %s takes keys of %s: make them there, and paste them on its page", dir, strings.TrimSpace(string(text)))
 }
 
 // heldRows keeps the service's keys in the one database.

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"trellis/history"
+	"trellis/message"
+	"trellis/mqttproxy"
+)
+
+// feed is the way of what somebody else's broker brings: understood, recorded, and then shown.
+type feed struct {
+	links *mqttproxy.Uplinks
+	store *history.Store
+	log   *slog.Logger
+
+	failing atomic.Bool   // the last messages could not be recorded
+	panics  atomic.Uint64 // messages that hit a fault of ours and were given up alone
+
+	mu      sync.Mutex
+	deliver func(mqttproxy.Message)
+}
+
+// Subscribe hands on what the links bring.
+func (f *feed) Subscribe(deliver func(mqttproxy.Message)) (stop func()) {
+	f.hear(deliver)
+	return func() { f.hear(nil) }
+}
+
+func (f *feed) hear(deliver func(mqttproxy.Message)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.deliver = deliver
+}
+
+// taking gives the links a way to hand on what they bring. A fault in understanding one message costs that one, and says so.
+func (f *feed) taking(understand func(mqttproxy.Arrival) []message.Message, sift func(context.Context, []mqttproxy.Arrival, [][]message.Message) error) func(context.Context, []mqttproxy.Arrival) error {
+	return func(ctx context.Context, came []mqttproxy.Arrival) error {
+		each := make([][]message.Message, len(came))
+		for i, a := range came {
+			each[i] = f.understood(a, understand)
+		}
+		err := error(nil)
+		if sift != nil {
+			err = sift(ctx, came, each)
+		}
+		var all []message.Message
+		for _, messages := range each {
+			all = append(all, messages...)
+		}
+		if err == nil {
+			err = f.store.Append(ctx, all)
+		}
+		f.failing.Store(err != nil)
+		if err == nil {
+			f.show(all)
+		}
+		return err
+	}
+}
+
+func (f *feed) understood(a mqttproxy.Arrival, understand func(mqttproxy.Arrival) []message.Message) (all []message.Message) {
+	defer func() {
+		if caught := recover(); caught != nil {
+			f.panics.Add(1)
+			f.log.Error("a message hit a fault", "topic", a.Topic, "fault", caught, "stack", string(debug.Stack()))
+			all = nil
+		}
+	}()
+	return understand(a)
+}
+
+// show hands messages to the pages, which may have gone: what is recorded is there when they come back.
+func (f *feed) show(all []message.Message) {
+	f.mu.Lock()
+	deliver := f.deliver
+	f.mu.Unlock()
+	if deliver == nil {
+		return
+	}
+	for _, m := range all {
+		out := mqttproxy.Message{Topic: m.Topic, Payload: m.Payload}
+		if m.About != "" {
+			out.Parts = parts(m.About, message.Readings(m.Data))
+		}
+		deliver(out)
+	}
+}
+
+// healthy says why messages are not taken now, or nil. That a link is down is its page's concern: there may be many.
+func (f *feed) healthy() error {
+	if f.failing.Load() {
+		return errors.New("messages cannot be recorded")
+	}
+	return nil
+}
+
+func (f *feed) losses() (dropped, panics uint64) { return f.links.Stats().Dropped, f.panics.Load() }
+
+// Close ends the links. The broker keeps what comes at QoS 1 for them until the next start.
+func (f *feed) Close(ctx context.Context) error {
+	if err := f.links.Close(ctx); err != nil {
+		return fmt.Errorf("close the links: %w", err)
+	}
+	return nil
+}

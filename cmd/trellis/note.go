@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Notes in a folder, for commands beside its server: whose keys it takes, and whose broker it shows.
+const (
+	serviceNote = "upstream"
+	brokerNote  = "broker"
+)
+
+// note writes down what is true of this run; nothing takes a note away.
+func note(dir, name, text string) error {
+	file := filepath.Join(dir, name)
+	var err error
+	if text == "" {
+		if err = os.Remove(file); errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+	} else {
+		err = os.WriteFile(file, []byte(text+"\n"), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("note what stands behind this server: %w", err)
+	}
+	return nil
+}
+
+// noted reads a note; empty if there is none.
+func noted(dir, name string) string {
+	text, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// noteFront writes down what stands behind this server.
+func (c *serveCommand) noteFront() error {
+	service, broker := "", ""
+	if c.behind != nil {
+		service = c.behind.service.String()
+	}
+	if c.other != nil {
+		broker = c.other.address.Host
+	}
+	return errors.Join(note(c.Data, serviceNote, service), note(c.Data, brokerNote, broker))
+}
+
+// refuseForeign says where keys come from, if not from here.
+func refuseForeign(dir string) error {
+	if service := noted(dir, serviceNote); service != "" {
+		return fmt.Errorf("the server on %s takes keys of %s: make them there, and paste them on its page", dir, service)
+	}
+	return nil
+}
