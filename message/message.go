@@ -16,6 +16,7 @@ type Origin struct {
 	Entity   string    // entity of the sender
 	ID       string    // names the publish; the same again when it is delivered again. Empty for QoS 0
 	Received time.Time // when it reached this server
+	Kept     bool      // its broker had kept it since nobody knows when
 
 	// Hearer is the entity at whose door the message was heard, when that is all that is known of its way: another service's broker
 	// has brought it. Source and Entity are then what the envelope itself says of its sender.

@@ -91,6 +91,9 @@ func (r reader) encode(m Message, entity string) []byte {
 	}
 	r.context["hops"] = m.Hops
 	r.context["received"] = stamp(m.Received)
+	if m.Kept {
+		r.note("the broker had kept this; it may be older than it looks")
+	}
 	if len(r.notes) > 0 {
 		r.context["notes"] = r.notes
 	}

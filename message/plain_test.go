@@ -60,6 +60,10 @@ func TestWhatAnyBrokerBrings(t *testing.T) {
 	if m := TooLong(3<<20, from); string(m.Data) != "null" || m.About != "" || !strings.Contains(string(m.Payload), "3145728 bytes came") {
 		t.Errorf("too much is delivered as %s", m.Payload)
 	}
+	from.Kept = true
+	if m := Plain([]byte("21.5"), from, ""); !strings.Contains(string(m.Payload), "it may be older than it looks") {
+		t.Errorf("what was kept is delivered as %s", m.Payload)
+	}
 	if m := Plain([]byte("21.5"), from, ""); string(m.Data) != "21.5" {
 		t.Errorf("without a name the data are %s", m.Data)
 	}

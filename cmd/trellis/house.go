@@ -113,7 +113,7 @@ func addressee(from access.Subject, named string) (string, error) {
 
 // understand says whom a message is about, by its topic. What comes where orders are sent to is somebody's order, and nobody's reading.
 func (h *house) understand(a mqttproxy.Arrival) []message.Message {
-	from := message.Origin{Topic: a.Topic, Received: a.At}
+	from := message.Origin{Topic: a.Topic, Received: a.At, Kept: a.Retained}
 	if a.Sent {
 		from.Source, from.Entity = sourceOf(a.Subject), strings.TrimPrefix(a.Topic, sentTopic)
 		return []message.Message{message.Order(a.Payload, from)}
