@@ -81,6 +81,9 @@ func (c *upstreamConn) options(ctx context.Context, to *url.URL, as login, clean
 		c.cut = context.AfterFunc(ctx, func() { _ = conn.Close() })
 		c.net = &guarded{Conn: conn, in: bufio.NewReaderSize(conn, 4096), frame: framing{most: up.MaxPacket},
 			answer: up.ConnectIn, silence: up.Silence, writeIn: up.WriteIn}
+		if up.House != nil {
+			c.net.pause = c.pause
+		}
 		return c.net, nil
 	})
 	return o
@@ -164,6 +167,18 @@ func (c *upstreamConn) subscribe(ctx context.Context, topic string) (granted boo
 	}
 	answer, is := token.(*mqtt.SubscribeToken)
 	return is && answer.Result()[topic] <= 1, nil
+}
+
+// pause keeps from reading while too much waits to be made safe. Some brokers send all that they kept for us at once (mosquitto
+// after a restart), and hanging up would only have them begin again.
+func (c *upstreamConn) pause() {
+	for room := c.link.inbox.crowded(); room != nil; room = c.link.inbox.crowded() {
+		select {
+		case <-room:
+		case <-c.gone:
+			return
+		}
+	}
 }
 
 // receive runs inside the client, which stands still until it returns, pings included: it never waits.

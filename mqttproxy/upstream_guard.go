@@ -23,10 +23,14 @@ type guarded struct {
 	silence time.Duration // longest silence after it, while somebody reads
 	writeIn time.Duration // longest time that one write may take
 	heard   atomic.Bool
+	pause   func() // waits while too much has come; nil never does
 }
 
 // Read gives the library bytes of packets that are in order.
 func (g *guarded) Read(p []byte) (int, error) {
+	if g.pause != nil {
+		g.pause()
+	}
 	if g.in.Buffered() == 0 {
 		patience := g.answer
 		if g.heard.Load() {

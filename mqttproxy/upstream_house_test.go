@@ -199,3 +199,38 @@ func TestTheBrokerKeepsWhatComesWhileWeAreAway(t *testing.T) {
 		}
 	}
 }
+
+func TestABrokerThatSendsAllAtOnceIsTakenInTurn(t *testing.T) {
+	const all = 500
+	p := newPuppet(t, func(p *puppeteer) {
+		for n := range all {
+			if _, err := p.Write(publishPacket("home/shed/n", fmt.Sprint(n), 1, uint16(n+1))); err != nil {
+				return
+			}
+		}
+	})
+	release := make(chan struct{})
+	var f *front
+	f = newFront(t, p.at, func(c *UplinksConfig) {
+		c.House, c.Waiting = anyHouse("home/#"), 32
+		c.Take = func(ctx context.Context, came []Arrival) error {
+			<-release
+			return f.take(ctx, came)
+		}
+	})
+	f.Hold()
+	for until := time.Now().Add(10 * time.Second); f.links[""].inbox.crowded() == nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("nothing waits")
+		}
+	}
+	close(release)
+	for n, a := range f.count(all) {
+		if string(a.Payload) != fmt.Sprint(n) {
+			t.Fatalf("message %d is %s", n, a.Payload)
+		}
+	}
+	if n := p.runs.Load(); n != 1 {
+		t.Errorf("it took %d connections", n)
+	}
+}

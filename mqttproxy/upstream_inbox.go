@@ -36,6 +36,7 @@ type inbox struct {
 	kept    []queued // QoS 1, and what we sent: none of it is ever let go
 	bytes   [2]int   // of each
 	dropped uint64
+	room    chan struct{} // closed when kept is half empty again; nil while nobody waits for that
 }
 
 type queued struct {
@@ -72,6 +73,22 @@ func (q *inbox) put(a Arrival, qos byte) bool {
 	return true
 }
 
+// crowded gives a channel that is closed when there is room again, or nil if there is.
+func (q *inbox) crowded() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.halfFull() {
+		return nil
+	}
+	if q.room == nil {
+		q.room = make(chan struct{})
+	}
+	return q.room
+}
+
+// halfFull says whether more should not come at QoS 1 for now; q.mu is held.
+func (q *inbox) halfFull() bool { return len(q.kept) > q.most/2 || q.bytes[1] > q.mostBytes/2 }
+
 // pop takes the oldest of a line; it must not be empty.
 func (q *inbox) pop(line *[]queued, of int) Arrival {
 	first := (*line)[0].Arrival
@@ -95,6 +112,10 @@ func (q *inbox) take(most int) []Arrival {
 		} else {
 			batch = append(batch, q.pop(&q.kept, 1))
 		}
+	}
+	if q.room != nil && !q.halfFull() {
+		close(q.room)
+		q.room = nil
 	}
 	return batch
 }
