@@ -26,7 +26,7 @@ type houseErrand struct {
 	*House
 
 	mu   sync.Mutex
-	said map[string]bool // filters of which the log says that they are refused
+	last map[string]bool // whether each filter was granted when it was last answered
 }
 
 func (h *houseErrand) who() slog.Attr { return slog.String("client_id", h.ClientID) }
@@ -68,7 +68,7 @@ func (h *houseErrand) listen(ctx context.Context, _ *uplink, c *upstreamConn) er
 	for _, filter := range h.Filters {
 		granted, err := c.subscribe(ctx, filter)
 		switch {
-		case errors.Is(err, errDropped): // not a fight: that begins when all is asked for
+		case errors.Is(err, errDropped) && !h.had(filter): // what was granted before is no reason to hang up: that is a fight
 			return fmt.Errorf("%w for %q: %s", errHangsUp, filter, err.Error())
 		case err != nil:
 			return err
@@ -83,18 +83,25 @@ func (h *houseErrand) listen(ctx context.Context, _ *uplink, c *upstreamConn) er
 	return ctx.Err()
 }
 
-// tell says once of each filter that it is refused, and again when that has changed.
+// had says whether the broker has let us hear this before.
+func (h *houseErrand) had(filter string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.last[filter]
+}
+
+// tell notes the broker's answer, and says so in the log where it refuses, or has changed its mind.
 func (h *houseErrand) tell(filter string, granted bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.said[filter] == !granted {
-		return
-	}
-	h.said[filter] = !granted
-	if granted {
-		h.up.Log.Info("the broker lets us hear this topic again", "topic", filter)
-	} else {
+	before, answered := h.last[filter]
+	h.last[filter] = granted
+	switch {
+	case answered && before == granted:
+	case !granted:
 		h.up.Log.Warn("the broker does not let us hear this topic; the others go on", "topic", filter)
+	case answered:
+		h.up.Log.Info("the broker lets us hear this topic again", "topic", filter)
 	}
 }
 
@@ -129,7 +136,7 @@ func (u *Uplinks) Hold() {
 	if u.House == nil || u.closed || u.links[""] != nil {
 		return
 	}
-	u.open("", &houseErrand{up: u, House: u.House, said: map[string]bool{}}, &echoes{asSent: true})
+	u.open("", &houseErrand{up: u, House: u.House, last: map[string]bool{}}, &echoes{asSent: true})
 }
 
 // Send sends something to any topic by the House's link; show is what people here are shown of it, once, whether or not the broker brings
