@@ -171,6 +171,7 @@ func (u *Uplinks) retire(l *uplink) {
 		return
 	}
 	l.retired = true
+	u.Log.Info("link to the upstream broker is let go: nobody needs it", "key", l.keyID)
 	delete(u.links, l.keyID)
 	u.ending[l.keyID] = l.over
 	l.cancel()

@@ -40,6 +40,8 @@ func (s *Server) home(c echo.Context) error {
 		Holder:   holder,
 		Operator: g.KeyID == "",
 		Front:    s.Front != nil,
+		Holds:    s.Front != nil && g.KeyID != "",
+		Watched:  s.Front != nil && g.KeyID != "" && s.Front.Watched(g),
 		Settings: templates.Settings{Subscribe: g.Subscribe, Publish: g.Publish[0], Entity: g.Subject.Entity, Now: s.Now()},
 		Groups:   templates.Groups(cards, s.Now()),
 	}))

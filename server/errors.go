@@ -20,6 +20,7 @@ var (
 	errSignedOut     = errors.New("nobody is signed in")
 	errElsewhere     = errors.New("this server has no broker of its own")
 	errCode          = errors.New("one-time code is unknown, used or too old")
+	errChoice        = errors.New("a switch was sent that is neither on nor off")
 )
 
 // tooMany says that an address asks too often, and when it may ask again.
@@ -63,6 +64,10 @@ func problemOf(err error) problem {
 		return problem{502, "Bad Gateway", "The service that this key belongs to gave an answer that we do not understand. Whoever runs this server can check its address.", "service_answer"}
 	case errors.Is(err, errElsewhere):
 		return problem{421, "Misdirected Request", "Devices and programs do not connect here. This server shows pages for keys of another service: connect to that service itself.", "elsewhere"}
+	case errors.Is(err, access.ErrWatchedEnough):
+		return problem{507, "Insufficient Storage", "This server already keeps listening for as many access keys as it can. Whoever runs it can make room.", "watched_enough"}
+	case errors.Is(err, errChoice):
+		return problem{400, "Bad Request", "Say whether to keep listening: on is yes or no.", "choice"}
 	case errors.Is(err, errForeignOrigin):
 		return problem{403, "Forbidden", "This was sent by a page of another site, so nothing was done.", "foreign_origin"}
 	case errors.As(err, &limited):

@@ -14,6 +14,10 @@ import (
 type Front struct {
 	// Agree notes that the holder of a key agrees that we log in to the broker as the entity itself, which ends a device's connection.
 	Agree func(ctx context.Context, g access.Grant) error
+	// Watch has the connection of a key held whether or not anybody is here, or not any more.
+	Watch func(ctx context.Context, g access.Grant, watched bool) error
+	// Watched says whether it is.
+	Watched func(g access.Grant) bool
 }
 
 // ours is for what only a server with a broker of its own can do; others say where to go.
@@ -26,6 +30,22 @@ func (s *Server) ours(handle echo.HandlerFunc) echo.HandlerFunc {
 
 // agree takes the answer of a key's holder to the question whether we may take the device's place.
 func (s *Server) agree(c echo.Context) error {
+	return s.byHolder(c, func(g access.Grant) error { return s.Front.Agree(c.Request().Context(), g) })
+}
+
+// watch takes the wish of a key's holder that we listen when no page is open, or do not.
+func (s *Server) watch(c echo.Context) error {
+	return s.byHolder(c, func(g access.Grant) error {
+		on := c.FormValue("on")
+		if on != "yes" && on != "no" {
+			return errChoice
+		}
+		return s.Front.Watch(c.Request().Context(), g, on == "yes")
+	})
+}
+
+// byHolder does what only the holder of a key of another service can ask for. It ends on the board.
+func (s *Server) byHolder(c echo.Context, do func(access.Grant) error) error {
 	if s.Front == nil {
 		return echo.ErrNotFound
 	}
@@ -34,7 +54,7 @@ func (s *Server) agree(c echo.Context) error {
 		err = errNoKey
 	}
 	if err == nil {
-		err = s.Front.Agree(c.Request().Context(), g)
+		err = do(g)
 	}
 	switch {
 	case err != nil:
@@ -46,4 +66,4 @@ func (s *Server) agree(c echo.Context) error {
 }
 
 // errNoKey says that an operator was asked what only a key's holder can answer.
-var errNoKey = errors.Join(errSignedOut, errors.New("only the holder of a key can agree to that"))
+var errNoKey = errors.Join(errSignedOut, errors.New("only the holder of a key can ask for that"))

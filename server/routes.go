@@ -21,6 +21,7 @@ func (s *Server) routes(e *echo.Echo) {
 	pages.POST("/enter", s.takeCode)
 	pages.GET("/check", s.check)
 	pages.POST("/agree", s.agree)
+	pages.POST("/watch", s.watch)
 
 	// MQTT over WebSocket: our own pages, and everybody else's devices and programs.
 	e.GET("/live", s.live)

@@ -29,8 +29,9 @@ type relay struct {
 	failing atomic.Bool   // the last messages could not be recorded
 	panics  atomic.Uint64 // messages that hit a fault of ours and were given up alone
 
-	mu      sync.Mutex
-	deliver func(mqttproxy.Message)
+	mu       sync.Mutex
+	deliver  func(mqttproxy.Message)
+	watching map[string]func() // releases the link of each watched key
 }
 
 // Subscribe hands on what the links bring.
@@ -60,12 +61,45 @@ func (r *relay) StateOf(g access.Grant) mqttproxy.State { return r.links.StateOf
 func (r *relay) Need(g access.Grant) (release func()) { return r.links.Need(g) }
 
 // resume takes up the links that were needed when the last run ended: what came at QoS 1 meanwhile waits for them. They linger for the
-// pages to come back.
+// pages to come back. Those of watched keys stay.
 func (r *relay) resume() {
 	for _, g := range r.keys.Linked() {
 		r.links.Need(g)()
 	}
+	for _, g := range r.keys.Watched() {
+		r.watchKey(g, true)
+	}
 }
+
+// watchKey needs a key's link as a page does that never goes, or does no more.
+func (r *relay) watchKey(g access.Grant, watched bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	release, already := r.watching[g.KeyID]
+	switch {
+	case watched && !already:
+		r.watching[g.KeyID] = r.links.Need(g)
+	case !watched && already:
+		delete(r.watching, g.KeyID)
+		release()
+	}
+}
+
+// unwatch lets go of the link of a key that has ended.
+func (r *relay) unwatch(keyID string) { r.watchKey(access.Grant{KeyID: keyID}, false) }
+
+// watch has a key's link held for ever, or not any more. Whoever turns it on wants the connection now.
+func (r *relay) watch(ctx context.Context, g access.Grant, watched bool) error {
+	if err := r.keys.SetWatched(ctx, g.KeyID, watched); err != nil {
+		return err
+	}
+	if watched {
+		r.links.Try(g.KeyID)
+	}
+	return nil
+}
+
+func (r *relay) watched(g access.Grant) bool { return r.keys.IsWatched(g.KeyID) }
 
 // linked writes down who is to be resumed.
 func (r *relay) linked(keyID string, linked bool) {

@@ -23,7 +23,12 @@ type upstream struct {
 	Upstream     string `help:"Stand in front of another service: its address, such as https://app.tendrl.com. People sign in with its keys; there is no broker inside then." placeholder:"URL"`
 	UpstreamMQTT string `name:"upstream-mqtt" help:"Where that service takes MQTT over TCP: mqtts://host:port, or a bare host for TLS on port 443." placeholder:"ADDRESS"`
 	UpstreamWS   string `name:"upstream-ws" help:"Where it takes MQTT over WebSocket: wss://host/path." placeholder:"ADDRESS"`
-	UpstreamCA   string `name:"upstream-ca" help:"A file of certificate authorities, in PEM, to believe beside this machine's own." type:"path" placeholder:"FILE"`
+	upstreamCA
+}
+
+// upstreamCA says whom to believe that it is the service.
+type upstreamCA struct {
+	UpstreamCA string `name:"upstream-ca" help:"A file of certificate authorities, in PEM, to believe beside this machine's own." type:"path" placeholder:"FILE"`
 }
 
 // behind is what the flags say, read.
@@ -62,7 +67,7 @@ func (u upstream) read() (*behind, error) {
 }
 
 // roots are this machine's authorities and those in the file.
-func (u upstream) roots() (*x509.CertPool, error) {
+func (u upstreamCA) roots() (*x509.CertPool, error) {
 	if u.UpstreamCA == "" {
 		return nil, nil
 	}
@@ -96,10 +101,12 @@ func (c *serveCommand) startFront(ctx context.Context, st *state, public *url.UR
 	hub.Seed(remembered(latest))
 	hub.Start()
 	r.keys.OnEnd(hub.EndKey)
+	r.keys.OnEnd(r.unwatch)
+	r.keys.OnWatched(r.watchKey)
 	r.resume()
 	web := server.New(server.Config{
 		Keys: r.keys, Store: st.store, Pages: hub, Healthy: r.healthy, Probe: r.links.Reach, JWKS: st.signer.JWKS(),
-		Front:   &server.Front{Agree: r.agree},
+		Front:   &server.Front{Agree: r.agree, Watch: r.watch, Watched: r.watched},
 		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
 		Limits: c.limits(), Ways: c.Ways,
 	})
@@ -112,11 +119,11 @@ func openRelay(ctx context.Context, dir string, store *history.Store, b *behind,
 	if err != nil {
 		return nil, err
 	}
-	vault, err := access.OpenVault(filepath.Join(dir, "sealing-key.json"))
+	vault, err := access.OpenVault(sealingKeyFile(dir))
 	if err != nil {
 		return nil, err
 	}
-	r := &relay{service: service, store: store, log: log}
+	r := &relay{service: service, store: store, log: log, watching: map[string]func(){}}
 	if r.keys, err = access.OpenForeignKeys(ctx, heldRows{store}, service, vault, log); err != nil {
 		return nil, err
 	}
@@ -144,6 +151,19 @@ func noteUpstream(dir string, b *behind) error {
 	return nil
 }
 
+// frontOf reads what service the server of a folder stands in front of.
+func frontOf(dir string) (*url.URL, error) {
+	text, err := os.ReadFile(upstreamNote(dir))
+	if err != nil {
+		return nil, fmt.Errorf("there is nothing to watch in %s: that is for a server in front of another service (serve --upstream), and none has run on this folder", dir)
+	}
+	origin, err := access.ParseService(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", upstreamNote(dir), err)
+	}
+	return origin, nil
+}
+
 // refuseForeign says where keys come from, if not from here.
 func refuseForeign(dir string) error {
 	text, err := os.ReadFile(upstreamNote(dir))
@@ -161,12 +181,19 @@ func (r heldRows) HeldKeys(ctx context.Context) ([]access.HeldKey, error) {
 	rows, err := r.Store.HeldKeys(ctx)
 	keys := make([]access.HeldKey, len(rows))
 	for i, k := range rows {
-		keys[i] = access.HeldKey{Sub: k.Subject, ID: k.ID, Print: k.Print, Sealed: k.Sealed, Until: k.Until, Used: k.Used, Agreed: k.Agreed, Linked: k.Linked}
+		keys[i] = access.HeldKey{Sub: k.Subject, ID: k.ID, Print: k.Print, Sealed: k.Sealed, Until: k.Until, Used: k.Used,
+			HeldMarks: access.HeldMarks{Agreed: k.Agreed, Linked: k.Linked, Watched: k.Watched, Echo: access.Echo(k.Echo)}}
 	}
 	return keys, err
 }
 
 // PutHeldKey keeps one.
 func (r heldRows) PutHeldKey(ctx context.Context, k access.HeldKey) error {
-	return r.Store.PutHeldKey(ctx, history.HeldKey{Subject: k.Sub, ID: k.ID, Print: k.Print, Sealed: k.Sealed, Until: k.Until, Used: k.Used, Agreed: k.Agreed, Linked: k.Linked})
+	return r.Store.PutHeldKey(ctx, history.HeldKey{Subject: k.Sub, ID: k.ID, Print: k.Print, Sealed: k.Sealed, Until: k.Until, Used: k.Used,
+		Agreed: k.Agreed, Linked: k.Linked, Watched: k.Watched, Echo: int(k.Echo)})
+}
+
+// MarkHeldKey sets what is remembered about one.
+func (r heldRows) MarkHeldKey(ctx context.Context, id string, mark access.Mark, value int) (bool, error) {
+	return r.Store.MarkHeldKey(ctx, id, history.HeldMark(mark), value)
 }
