@@ -96,7 +96,14 @@ func (s *Store) MarkHeldKey(ctx context.Context, id string, mark HeldMark, value
 
 // DropHeldKey forgets a key; one that is not there is no error.
 func (s *Store) DropHeldKey(ctx context.Context, id string) error {
-	if _, err := s.write.ExecContext(ctx, `DELETE FROM held WHERE id = ?`, id); err != nil {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM held WHERE id = ?`, id); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM asked WHERE key = ?`, id)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("forget key: %w", err)
 	}
 	return nil

@@ -138,7 +138,7 @@ func (u *Uplinks) open(g access.Grant) *uplink {
 		up: u, subject: g.Subject, keyID: g.KeyID,
 		heard: g.Subject.MessagesTopic(g.KeyID), own: g.Subject.PublishTopic(g.KeyID),
 		inbox: newInbox(u.Waiting, u.WaitBytes), before: u.ending[g.KeyID],
-		over: make(chan struct{}), cancel: cancel, nudge: make(chan struct{}, 1), since: time.Now(),
+		over: make(chan struct{}), cancel: cancel, nudge: make(chan struct{}, 1), since: time.Now(), news: make(chan struct{}),
 	}
 	l.echoes = &echoes{within: u.EchoIn, most: u.Waiting, mostBytes: u.WaitBytes, wake: func() {
 		select {
@@ -225,6 +225,27 @@ func (u *Uplinks) StateOf(g access.Grant) State {
 	return l.state()
 }
 
+// Ready returns nil as soon as there is a connection for the key of this Grant, which somebody must need.
+func (u *Uplinks) Ready(ctx context.Context, g access.Grant) error {
+	for {
+		u.mu.Lock()
+		l := u.links[g.KeyID]
+		u.mu.Unlock()
+		if l == nil {
+			return fmt.Errorf("wait for the upstream broker: %w", errLinkDown)
+		}
+		c, news := l.watched()
+		if c != nil {
+			return nil
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // What says that a message was not sent at all.
 var (
 	errLinkDown = errors.New("there is no connection to the upstream broker")
@@ -233,6 +254,8 @@ var (
 
 // unsureError says that a message was sent, and nobody knows whether it arrived.
 type unsureError struct{ cause error }
+
+func (e unsureError) Unwrap() error { return e.cause }
 
 func (e unsureError) Error() string {
 	return fmt.Sprintf("the upstream broker did not acknowledge the message: %v", e.cause)

@@ -32,6 +32,7 @@ type uplink struct {
 
 	mu      sync.Mutex
 	conn    *upstreamConn // nil while there is none
+	news    chan struct{} // closed, and made anew, when there is one
 	since   time.Time     // since when there is one, or none
 	why     Why
 	failed  bool        // a connection failed or was lost; until then a link that is not up yet is no trouble
@@ -130,6 +131,10 @@ func (l *uplink) set(c *upstreamConn, at time.Time) {
 		l.why = WhyAway
 	}
 	l.conn, l.since, l.failed = c, at, l.failed || c == nil
+	if c != nil {
+		close(l.news)
+		l.news = make(chan struct{})
+	}
 }
 
 // clientID says as whom to log in: by an id of our own, beside which a device can stay; as the entity itself only when the
@@ -255,6 +260,13 @@ func (l *uplink) current() *upstreamConn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.conn
+}
+
+// watched is current, and a channel that is closed when there is another one.
+func (l *uplink) watched() (*upstreamConn, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.conn, l.news
 }
 
 // wanted says whether a message is to be handed on: one of the key's own topics, and not shown already. Whatever else a broker sends

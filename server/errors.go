@@ -11,6 +11,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"trellis/access"
+	"trellis/history"
+	"trellis/message"
 	"trellis/templates"
 )
 
@@ -80,6 +82,32 @@ func problemOf(err error) problem {
 		sentence, _ := routed.Message.(string)
 		return problem{routed.Code, http.StatusText(routed.Code), sentence, "refused"}
 	}
+	return sendingProblem(err)
+}
+
+// sendingProblem is the part of the table about messages that programs send and ask for, and about what is nobody's fault but ours.
+func sendingProblem(err error) problem {
+	var shape message.ShapeError
+	switch {
+	case errors.As(err, &shape):
+		return problem{400, "Bad Request", "This is not a message as it is documented: " + string(shape) + ".", "message_shape"}
+	case errors.Is(err, errExpires):
+		return problem{400, "Bad Request", "Say expires as a whole number of seconds, from 1 to 86400.", "expires"}
+	case errors.Is(err, errOnce):
+		return problem{400, "Bad Request", "An Idempotency-Key is 1 to 255 letters, digits and signs.", "idempotency_key"}
+	case errors.Is(err, errLimit):
+		return problem{400, "Bad Request", "Say limit as a whole number, from 1 to 1000.", "limit"}
+	case errors.Is(err, history.ErrLetterDiffers):
+		return problem{422, "Unprocessable Content", "Another message was sent with this Idempotency-Key. Use a new one for each message.", "idempotency_reused"}
+	case errors.Is(err, errNoMessage):
+		return problem{404, "Not Found", "Nothing is known of this message: this key did not send it, or that is more than a day ago.", "message_unknown"}
+	case errors.Is(err, history.ErrOutboxFull):
+		return problem{429, "Rate Limit Exceeded", "Too many messages of this key wait to be sent. They are kept; this one was not taken. Send it again later.", "outbox_full"}
+	case errors.Is(err, history.ErrOutboxCrowded):
+		return problem{507, "Insufficient Storage", "Too many messages wait to be sent here. They are kept; this one was not taken. Send it again later.", "outbox_crowded"}
+	case errors.Is(err, errNotRecorded):
+		return problem{501, "Not Implemented", "This server keeps no list of what was delivered to a key. Listen over MQTT, on the key's messages topic.", "not_recorded"}
+	}
 	return problem{500, "Internal Server Error", "Something went wrong on this page's server. Your internet is fine. Try again in a moment.", "internal"}
 }
 
@@ -121,6 +149,8 @@ func again(err error) (after time.Duration, limited bool) {
 		return ours.after, true
 	case errors.As(err, &theirs):
 		return max(theirs.After, 5*time.Second), true
+	case errors.Is(err, history.ErrOutboxFull), errors.Is(err, history.ErrOutboxCrowded):
+		return 30 * time.Second, true
 	}
 	return 0, false
 }

@@ -18,6 +18,10 @@ type Front struct {
 	Watch func(ctx context.Context, g access.Grant, watched bool) error
 	// Watched says whether it is.
 	Watched func(g access.Grant) bool
+	// Held knows a key that is held here, for when the service itself does not answer.
+	Held func(token string) (access.Grant, error)
+	// Listen takes up the connection of a key for a while.
+	Listen func(g access.Grant)
 }
 
 // ours is for what only a server with a broker of its own can do; others say where to go.

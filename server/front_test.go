@@ -45,6 +45,13 @@ func frontSite(t *testing.T, err error, agreed chan string) *site {
 				return nil
 			},
 			Watched: func(access.Grant) bool { return watched.Load() },
+			Held: func(token string) (access.Grant, error) {
+				if token != "held" {
+					return access.Grant{}, access.ErrKeyUnknown
+				}
+				return anotherService{}.Grant("k1")
+			},
+			Listen: func(access.Grant) {},
 		}
 	})
 }

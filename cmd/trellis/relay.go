@@ -57,8 +57,14 @@ func (r *relay) State() mqttproxy.State { return mqttproxy.State{} }
 // StateOf tells how a key's link is.
 func (r *relay) StateOf(g access.Grant) mqttproxy.State { return r.links.StateOf(g) }
 
-// Need keeps a key's link while a page is there.
+// Need keeps a key's link while a page is there, or something of a program waits to be sent.
 func (r *relay) Need(g access.Grant) (release func()) { return r.links.Need(g) }
+
+// Ready waits for a connection of a key's link.
+func (r *relay) Ready(ctx context.Context, g access.Grant) error { return r.links.Ready(ctx, g) }
+
+// listen keeps a key's link for a while: a program has asked what it has heard, and may ask again.
+func (r *relay) listen(g access.Grant) { r.links.Need(g)() }
 
 // resume takes up the links that were needed when the last run ended: what came at QoS 1 meanwhile waits for them. They linger for the
 // pages to come back. Those of watched keys stay.

@@ -19,6 +19,7 @@ type service struct {
 	state  *state
 	broker *broker.Broker // one of these two
 	relay  *relay
+	outbox *mqttproxy.Outbox
 	hub    *mqttproxy.Hub
 	web    *server.Server
 	demo   *pretend
@@ -47,6 +48,7 @@ func (s *service) serve(ctx context.Context, l listeners, ready func() error) er
 		return err
 	})
 	running.Go(func() error { return s.watch(ended, background) })
+	running.Go(func() error { return s.outbox.Start(background) })
 	running.Go(ready)
 	err := running.Wait()
 	if errors.Is(err, context.Canceled) {
@@ -77,9 +79,12 @@ func (s *service) stop(ctx context.Context, l listeners) error {
 	l.close()
 	// All at once, so that one that is slow to end takes no time from the others.
 	var parts errgroup.Group
-	behind := func(ctx context.Context) error { return s.relay.Close(ctx) }
-	if s.broker != nil {
-		behind = s.broker.Close
+	behind := func(ctx context.Context) error {
+		err := s.outbox.Close(ctx) // first: what is on its way gets its acknowledgement, else it would be sent again
+		if s.broker != nil {
+			return errors.Join(err, s.broker.Close(ctx))
+		}
+		return errors.Join(err, s.relay.Close(ctx))
 	}
 	for _, end := range []func(context.Context) error{s.hub.Close, behind, s.web.Close} {
 		parts.Go(func() error { return end(ctx) })

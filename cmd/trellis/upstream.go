@@ -103,14 +103,17 @@ func (c *serveCommand) startFront(ctx context.Context, st *state, public *url.UR
 	r.keys.OnEnd(hub.EndKey)
 	r.keys.OnEnd(r.unwatch)
 	r.keys.OnWatched(r.watchKey)
+	box := newOutbox(st.store, r, r.keys, log)
+	r.keys.OnEnd(box.Wake)
 	r.resume()
 	web := server.New(server.Config{
 		Keys: r.keys, Store: st.store, Pages: hub, Healthy: r.healthy, Probe: r.links.Reach, JWKS: st.signer.JWKS(),
-		Front:   &server.Front{Agree: r.agree, Watch: r.watch, Watched: r.watched},
+		Front:   &server.Front{Agree: r.agree, Watch: r.watch, Watched: r.watched, Held: r.keys.Held, Listen: r.listen},
+		Outbox:  box,
 		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
 		Limits: c.limits(), Ways: c.Ways,
 	})
-	return &service{relay: r, hub: hub, web: web, state: st, log: log}, nil
+	return &service{relay: r, outbox: box, hub: hub, web: web, state: st, log: log}, nil
 }
 
 // openRelay connects the keys of the service with the links to its broker; nothing connects yet.
