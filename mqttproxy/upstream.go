@@ -27,6 +27,9 @@ type UplinksConfig struct {
 
 	Linked func(keyID string, linked bool) // is told when a key's session begins and when nobody needs it any more; nil: nobody is
 
+	Echo    func(keyID string) access.Echo       // what is known of the broker: does it bring back to a key what the key sends; nil: nothing
+	SetEcho func(keyID string, echo access.Echo) // is told what is known now; nil: nobody is
+
 	TLS     *tls.Config  // nil means this machine's authorities
 	Program string       // what makes our client id another than the device's; empty means something random
 	Log     *slog.Logger // nil discards
@@ -56,6 +59,12 @@ func (c UplinksConfig) withDefaults() UplinksConfig {
 	}
 	if c.Linked == nil {
 		c.Linked = func(string, bool) {}
+	}
+	if c.Echo == nil {
+		c.Echo = func(string) access.Echo { return access.EchoUnknown }
+	}
+	if c.SetEcho == nil {
+		c.SetEcho = func(string, access.Echo) {}
 	}
 	if c.Program == "" {
 		c.Program = rand.Text()[:12]
@@ -140,7 +149,7 @@ func (u *Uplinks) open(g access.Grant) *uplink {
 		inbox: newInbox(u.Waiting, u.WaitBytes), before: u.ending[g.KeyID],
 		over: make(chan struct{}), cancel: cancel, nudge: make(chan struct{}, 1), since: time.Now(), news: make(chan struct{}),
 	}
-	l.echoes = &echoes{within: u.EchoIn, most: u.Waiting, mostBytes: u.WaitBytes, wake: func() {
+	l.echoes = &echoes{known: u.Echo(g.KeyID), within: u.EchoIn, most: u.Waiting, mostBytes: u.WaitBytes, wake: func() {
 		select {
 		case l.inbox.full <- struct{}{}:
 		default:

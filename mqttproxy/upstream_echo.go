@@ -5,13 +5,16 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"trellis/access"
 )
 
 // lateEcho is how long an echo that did not come in time is still known when it does.
 const lateEcho = time.Minute
 
 // echoes shows everybody here what was sent from here exactly once: as the broker brings it back, if it does, else as sent. A broker
-// may grant the subscription and still keep what it brings to itself, so what counts is whether the echo came.
+// may grant the subscription and still keep what it brings to itself, so what counts is whether the echo came. Where none ever does,
+// which is remembered, nobody waits for it.
 type echoes struct {
 	within          time.Duration
 	wake            func() // there is a new time to wake at
@@ -19,7 +22,9 @@ type echoes struct {
 
 	mu      sync.Mutex
 	granted bool // the broker has granted our own publish topic on this connection
-	heard   bool // and an echo did come once
+	known   access.Echo
+	news    bool // known is not what was told last
+	missed  int  // messages since the last echo whose own did not come in time
 	waiting []expected
 	hidden  int // of waiting, what was not shown yet
 	bytes   int // of that
@@ -67,6 +72,9 @@ func (e *echoes) end(sum [32]byte, taken bool) (show *Arrival) {
 	case !e.granted:
 		was := e.remove(i)
 		return &was.sent
+	case e.known == access.EchoNever:
+		sent := e.show(&e.waiting[i], time.Now())
+		return &sent
 	default:
 		e.waiting[i].due = time.Now().Add(e.within)
 		e.wake()
@@ -78,6 +86,8 @@ func (e *echoes) end(sum [32]byte, taken bool) (show *Arrival) {
 func (e *echoes) came(topic string, payload []byte) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.missed = 0
+	e.learn(access.EchoComes)
 	if len(e.waiting) == 0 {
 		return true
 	}
@@ -86,7 +96,6 @@ func (e *echoes) came(topic string, payload []byte) bool {
 	if i < 0 {
 		return true
 	}
-	e.heard = true
 	return !e.remove(i).shown
 }
 
@@ -95,6 +104,8 @@ func (e *echoes) came(topic string, payload []byte) bool {
 func (e *echoes) overdue(now time.Time) (show []Arrival, next time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.countMissed(now)
+	quiet := e.known == access.EchoNever // those that still wait go before whatever is sent from now on
 	known := len(e.waiting) - e.hidden
 	kept := e.waiting[:0]
 	for _, w := range e.waiting {
@@ -103,11 +114,8 @@ func (e *echoes) overdue(now time.Time) (show []Arrival, next time.Time) {
 		case w.shown && (known > e.most || !now.Before(w.due)):
 			known--
 			continue
-		case !w.shown && (crowded || !now.Before(w.due)):
-			show = append(show, w.sent)
-			e.hidden, e.bytes = e.hidden-1, e.bytes-len(w.sent.Payload)
-			w.sent = Arrival{} // its sum is enough to know it by
-			w.shown, w.due = true, now.Add(lateEcho)
+		case !w.shown && (quiet || crowded || !now.Before(w.due)):
+			show = append(show, e.show(&w, now))
 			known++
 		}
 		if !w.due.IsZero() && (next.IsZero() || w.due.Before(next)) {
@@ -118,6 +126,43 @@ func (e *echoes) overdue(now time.Time) (show []Arrival, next time.Time) {
 	clear(e.waiting[len(kept):])
 	e.waiting = kept
 	return show, next
+}
+
+// show takes a message as one that is shown as sent: its sum is enough to know a late echo by. e.mu is held.
+func (e *echoes) show(w *expected, now time.Time) (sent Arrival) {
+	e.hidden, e.bytes = e.hidden-1, e.bytes-len(w.sent.Payload)
+	sent, w.sent = w.sent, Arrival{}
+	w.shown, w.due = true, now.Add(lateEcho)
+	return sent
+}
+
+// mostMissed is how many messages in a row say that the broker brings none back. One that does so after all is believed at once.
+const mostMissed = 3
+
+// countMissed notes echoes that did not come in time; e.mu is held.
+func (e *echoes) countMissed(now time.Time) {
+	for _, w := range e.waiting {
+		if !w.shown && !w.due.IsZero() && !now.Before(w.due) {
+			e.missed++
+		}
+	}
+	if e.missed >= mostMissed {
+		e.learn(access.EchoNever)
+	}
+}
+
+func (e *echoes) learn(echo access.Echo) {
+	if e.known != echo {
+		e.known, e.news = echo, true
+	}
+}
+
+// lesson gives what is known, and whether that is new since it was last asked.
+func (e *echoes) lesson() (echo access.Echo, news bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	news, e.news = e.news, false
+	return e.known, news
 }
 
 func (e *echoes) grant(granted bool) {

@@ -304,6 +304,9 @@ func (l *uplink) consume(ctx context.Context) {
 	for {
 		batch := l.inbox.take(atOnce)
 		show, next := l.echoes.overdue(time.Now())
+		if echo, news := l.echoes.lesson(); news {
+			l.up.SetEcho(l.keyID, echo)
+		}
 		batch = append(batch, show...)
 		if len(batch) > 0 {
 			if !l.settle(ctx, batch) {

@@ -114,6 +114,12 @@ func (r *relay) linked(keyID string, linked bool) {
 	}
 }
 
+// echoed writes down whether the broker brings back to a key what the key sends.
+func (r *relay) echoed(keyID string, echo access.Echo) {
+	err := r.keys.SetEcho(context.Background(), keyID, echo)
+	r.log.Info("whether the upstream broker brings back what a key sends is known now", "jti", keyID, "comes", echo == access.EchoComes, "err", err)
+}
+
 // agree has the key's link log in as the entity itself, now.
 func (r *relay) agree(ctx context.Context, g access.Grant) error {
 	if err := r.keys.Agree(ctx, g.KeyID); err != nil {

@@ -133,6 +133,7 @@ func openRelay(ctx context.Context, dir string, store *history.Store, b *behind,
 	r.links, err = mqttproxy.NewUplinks(mqttproxy.UplinksConfig{
 		Addresses: b.brokers, TLS: &tls.Config{RootCAs: b.roots, MinVersion: tls.VersionTLS12}, Program: vault.Name(), Log: log,
 		Secret: r.keys.Secret, Check: r.keys.Check, Ended: r.keys.End, Agreed: r.keys.Agreed, Take: r.take, Linked: r.linked,
+		Echo: r.keys.Echo, SetEcho: r.echoed,
 	})
 	return r, err
 }
