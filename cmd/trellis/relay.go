@@ -96,6 +96,9 @@ func (r *relay) unwatch(keyID string) { r.watchKey(access.Grant{KeyID: keyID}, f
 
 // watch has a key's link held for ever, or not any more. Whoever turns it on wants the connection now.
 func (r *relay) watch(ctx context.Context, g access.Grant, watched bool) error {
+	if r.keys.IsWatched(g.KeyID) == watched {
+		return nil // asking again and again is no way to have the broker asked so often
+	}
 	if err := r.keys.SetWatched(ctx, g.KeyID, watched); err != nil {
 		return err
 	}
