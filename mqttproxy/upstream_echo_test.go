@@ -146,7 +146,7 @@ func TestABrokerThatBringsNothingBackIsNotWaitedFor(t *testing.T) {
 	if send(50) != nil {
 		t.Error("it is not waited for yet")
 	}
-	show, _ := e.overdue(now.Add(4 * time.Hour))
+	show, _ := e.overdue(now.Add(150 * time.Minute))
 	if len(show) != 2 || !bytes.Equal(show[1].Payload, numbered(50, 10).Payload) {
 		t.Errorf("in the end %d are shown", len(show)) // the one that had time left goes before those that are sent now
 	}
@@ -164,6 +164,10 @@ func TestABrokerThatBringsNothingBackIsNotWaitedFor(t *testing.T) {
 	}
 	if _, news := e.lesson(); news || send(52) != nil {
 		t.Error("it is not waited for again")
+	}
+	e.overdue(now.Add(4 * time.Hour))
+	if echo, news := e.lesson(); echo != access.EchoComes || news {
+		t.Errorf("one that is missing says %v, %v", echo, news)
 	}
 }
 
