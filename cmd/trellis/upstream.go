@@ -159,7 +159,7 @@ func noteUpstream(dir string, b *behind) error {
 func frontOf(dir string) (*url.URL, error) {
 	text, err := os.ReadFile(upstreamNote(dir))
 	if err != nil {
-		return nil, fmt.Errorf("there is nothing to watch in %s: that is for a server in front of another service (serve --upstream), and none has run on this folder", dir)
+		return nil, fmt.Errorf("there is nothing to watch in %s: that is for a server in front of another service (serve --upstream), and the one on this folder is none", dir)
 	}
 	origin, err := access.ParseService(string(text))
 	if err != nil {
