@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -20,15 +21,16 @@ type HeldKey struct {
 	Sealed []byte // the key itself; see [Vault]
 	Until  time.Time
 	Used   time.Time // when somebody last signed in with it
-	Agreed bool      // its holder has agreed that we log in as the entity itself
-	Linked bool      // somebody needed its session when it was last written down
+	HeldMarks
 }
 
-// HeldStore keeps such keys across restarts.
+// HeldStore keeps such keys across restarts. The server and the command line write to it at once: each sets what it means to set.
 type HeldStore interface {
 	HeldKeys(ctx context.Context) ([]HeldKey, error)
-	PutHeldKey(ctx context.Context, key HeldKey) error
+	PutHeldKey(ctx context.Context, key HeldKey) error // marks of a key that is there stay, if it is the same entity's
+	MarkHeldKey(ctx context.Context, id string, mark Mark, value int) (there bool, err error)
 	DropHeldKey(ctx context.Context, id string) error
+	HeldChanged(ctx context.Context) (bool, error) // since it was last asked
 }
 
 const (
@@ -36,6 +38,7 @@ const (
 	askAgain   = 10 * time.Minute    // how often the service is asked whether the keys are still good
 	askBetween = 200 * time.Millisecond
 	maxHeld    = 10_000
+	useNoted   = time.Hour // a use is not written down again for so long: programs show their key with every request
 )
 
 // ForeignKeys are the keys of another service that people have signed in with here. The service knows them; we hold them, sealed,
@@ -47,11 +50,13 @@ type ForeignKeys struct {
 	log     *slog.Logger
 	clock   func() time.Time
 
-	writing sync.Mutex // one change at a time, so that what is stored is what is known
+	writing sync.Mutex      // one change at a time, so that what is stored is what is known
+	useless map[string]bool // prints of keys that cannot be opened, which was said; guarded by writing
 
 	mu    sync.Mutex
 	held  map[string]heldKey
 	onEnd []func(jti string)
+	onSee []func(g Grant, watched bool)
 }
 
 type heldKey struct {
@@ -65,32 +70,45 @@ func OpenForeignKeys(ctx context.Context, store HeldStore, service *Service, vau
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	k := &ForeignKeys{service: service, store: store, vault: vault, log: log, clock: time.Now, held: map[string]heldKey{}}
+	k := &ForeignKeys{service: service, store: store, vault: vault, log: log, clock: time.Now, held: map[string]heldKey{}, useless: map[string]bool{}}
 	all, err := store.HeldKeys(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open held keys: %w", err)
 	}
 	for _, one := range all {
-		sub, err := parseForeign(one.Sub)
-		secret, sealed := vault.Open(one.ID, one.Sealed)
-		switch {
-		case errors.Join(err, sealed) != nil:
-			log.WarnContext(ctx, "a held key cannot be used: its holder has to sign in again", "jti", one.ID, "err", errors.Join(err, sealed))
+		switch opened, err := k.unseal(one); {
+		case err != nil:
+			k.cannotUse(ctx, one, err)
 		case one.over(k.clock()):
 			if err := store.DropHeldKey(ctx, one.ID); err != nil {
 				return nil, fmt.Errorf("open held keys: %w", err)
 			}
 		default:
-			k.held[one.ID] = heldKey{one, sub, string(secret)}
+			k.held[one.ID] = opened
 		}
 	}
 	return k, nil
 }
 
-// over says whether a key is to be forgotten: it has ended, or every sign-in with it has. That its session was needed when this was
-// last written down is no use of it.
+// cannotUse says so once.
+func (k *ForeignKeys) cannotUse(ctx context.Context, one HeldKey, err error) {
+	if k.useless[one.Print] {
+		return
+	}
+	k.useless[one.Print] = true
+	k.log.WarnContext(ctx, "a held key cannot be used: its holder has to sign in again", "jti", one.ID, "err", err)
+}
+
+func (k *ForeignKeys) unseal(one HeldKey) (heldKey, error) {
+	sub, err := parseForeign(one.Sub)
+	secret, sealed := k.vault.Open(one.ID, one.Sealed)
+	return heldKey{one, sub, string(secret)}, errors.Join(err, sealed)
+}
+
+// over says whether a key is to be forgotten: it has ended, or every sign-in with it has and nobody wants it watched. That its session
+// was needed when this was last written down is no use of it.
 func (h HeldKey) over(at time.Time) bool {
-	return at.Sub(h.Used) > heldLife || (!h.Until.IsZero() && !at.Before(h.Until))
+	return (!h.Watched && at.Sub(h.Used) > heldLife) || (!h.Until.IsZero() && !at.Before(h.Until))
 }
 
 // Verify asks the service about a key, and holds it if it is good.
@@ -100,35 +118,45 @@ func (k *ForeignKeys) Verify(token string) (Grant, error) {
 	if err != nil {
 		return Grant{}, err
 	}
+	if one, there := k.get(c.KeyID); there && one.noted(c, token, k.clock()) {
+		return one.grant(), nil
+	}
 	sealed, err := k.vault.Seal(c.KeyID, []byte(token))
 	if err != nil {
 		return Grant{}, fmt.Errorf("seal key: %w", err)
 	}
 	sum := sha256.Sum256([]byte(token))
 	one := heldKey{HeldKey{Sub: c.Subject.String(), ID: c.KeyID, Print: hex.EncodeToString(sum[:8]), Sealed: sealed, Until: c.Until, Used: k.clock()}, c.Subject, token}
-	before, err := k.change(ctx, c.KeyID, func(was heldKey, there bool) (heldKey, error) {
-		if there && was.subject == one.subject {
-			one.Agreed, one.Linked = was.Agreed, was.Linked
-		}
-		return one, nil
-	})
+	before, err := k.put(ctx, &one)
 	if err != nil {
 		return Grant{}, err
 	}
 	if before.Print != "" && before.Print != one.Print {
 		k.tell(c.KeyID) // another key under the same id: sessions of the old one end
+		if one.Watched {
+			k.tellSeen(one.grant(), true)
+		}
 	}
 	return one.grant(), nil
 }
 
-// change replaces one key, in the store and here.
-func (k *ForeignKeys) change(ctx context.Context, jti string, to func(was heldKey, there bool) (heldKey, error)) (before heldKey, err error) {
+// noted says whether all that a sign-in would write down stands there already.
+func (h heldKey) noted(c Claims, token string, at time.Time) bool {
+	return h.subject == c.Subject && h.Until.Equal(c.Until) && at.Sub(h.Used) < useNoted && h.is(token)
+}
+
+// is compares without telling, by the time it takes, how much of the key was right.
+func (h heldKey) is(token string) bool {
+	return subtle.ConstantTimeCompare([]byte(h.secret), []byte(token)) == 1
+}
+
+// put keeps a key, in the store and here, and what was remembered about the one before if that was the same entity's.
+func (k *ForeignKeys) put(ctx context.Context, now *heldKey) (before heldKey, err error) {
 	k.writing.Lock()
 	defer k.writing.Unlock()
-	was, there := k.get(jti)
-	now, err := to(was, there)
-	if err != nil {
-		return was, err
+	was, there := k.get(now.ID)
+	if there && was.subject == now.subject {
+		now.HeldMarks = was.HeldMarks
 	}
 	if !there && k.count() >= maxHeld {
 		return was, fmt.Errorf("hold key: %w", LimitedError{})
@@ -138,7 +166,7 @@ func (k *ForeignKeys) change(ctx context.Context, jti string, to func(was heldKe
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.held[jti] = now
+	k.held[now.ID] = *now
 	return was, nil
 }
 
@@ -190,58 +218,6 @@ func (k *ForeignKeys) Check(ctx context.Context, jti string) error {
 	}
 	_, err := k.service.Again(ctx, one.secret)
 	return err
-}
-
-// Agree notes that the key's holder agrees that we log in as the entity itself.
-func (k *ForeignKeys) Agree(ctx context.Context, jti string) error {
-	_, err := k.change(ctx, jti, func(was heldKey, there bool) (heldKey, error) {
-		if !there {
-			return was, ErrKeyUnknown
-		}
-		was.Agreed = true
-		return was, nil
-	})
-	return err
-}
-
-// Agreed says whether the holder of a key of this entity has agreed to that.
-func (k *ForeignKeys) Agreed(sub Subject) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, one := range k.held {
-		if one.Agreed && one.subject == sub {
-			return true
-		}
-	}
-	return false
-}
-
-// SetLinked writes down whether somebody needs the key's session, so that a restart can take it up again.
-func (k *ForeignKeys) SetLinked(ctx context.Context, jti string, linked bool) error {
-	if one, there := k.get(jti); !there || one.Linked == linked {
-		return nil
-	}
-	_, err := k.change(ctx, jti, func(was heldKey, there bool) (heldKey, error) {
-		if !there {
-			return was, ErrKeyUnknown
-		}
-		was.Linked = linked
-		return was, nil
-	})
-	return err
-}
-
-// Linked gives the Grants of those keys whose session was needed when this was last written down.
-func (k *ForeignKeys) Linked() []Grant {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	var all []Grant
-	for _, one := range k.held {
-		if one.Linked {
-			all = append(all, one.grant())
-		}
-	}
-	return all
 }
 
 // Known says whether a key of this entity of the account is held here.
@@ -297,8 +273,12 @@ func (k *ForeignKeys) tell(jti string) {
 	}
 }
 
-// Watch asks the service from time to time whether the keys are still good, until ctx ends.
+// Watch asks the service from time to time whether the keys are still good, and follows what other processes do to them, until ctx
+// ends.
 func (k *ForeignKeys) Watch(ctx context.Context) error {
+	var following sync.WaitGroup
+	defer following.Wait()
+	following.Go(func() { k.follow(ctx) })
 	tick := time.NewTicker(askAgain)
 	defer tick.Stop()
 	for {

@@ -17,8 +17,45 @@ import (
 
 // heldMemory keeps held keys as a database would.
 type heldMemory struct {
-	mu   sync.Mutex
-	rows map[string]HeldKey
+	mu      sync.Mutex
+	rows    map[string]HeldKey
+	changed bool // by somebody else
+}
+
+func (m *heldMemory) HeldChanged(context.Context) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	was := m.changed
+	m.changed = false
+	return was, nil
+}
+
+func (m *heldMemory) MarkHeldKey(_ context.Context, id string, mark Mark, value int) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k, there := m.rows[id]
+	switch mark {
+	case MarkAgreed:
+		k.Agreed = value == 1
+	case MarkLinked:
+		k.Linked = value == 1
+	case MarkWatched:
+		k.Watched = value == 1
+	case MarkEcho:
+		k.Echo = Echo(value)
+	}
+	if there {
+		m.rows[id] = k
+	}
+	return there, nil
+}
+
+// other is what another process does to the rows.
+func (m *heldMemory) other(do func(rows map[string]HeldKey)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	do(m.rows)
+	m.changed = true
 }
 
 func (m *heldMemory) HeldKeys(context.Context) ([]HeldKey, error) {

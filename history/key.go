@@ -85,19 +85,34 @@ func (s *Store) EndKey(ctx context.Context, id string, at time.Time) error {
 // Changed says whether keys were added or revoked since it was last asked, by this process or another. It is cheap enough
 // to ask many times a second: as long as nobody wrote anything, it reads no table.
 func (s *Store) Changed(ctx context.Context) (bool, error) {
+	return s.changed(ctx, &s.keysSeen, `SELECT keys FROM revision`)
+}
+
+// HeldChanged is [Store.Changed] for held keys: whether one came, went, was replaced, or is to be watched or not any more.
+func (s *Store) HeldChanged(ctx context.Context) (bool, error) {
+	return s.changed(ctx, &s.heldSeen, `SELECT held FROM revision`)
+}
+
+// follower is how far somebody has followed what happens in the file.
+type follower struct {
+	version  int64 // data_version of Store.watch when last asked
+	revision int64
+}
+
+func (s *Store) changed(ctx context.Context, seen *follower, query string) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var version, revision int64
 	if err := s.watch.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&version); err != nil {
 		return false, fmt.Errorf("look for changes: %w", err)
 	}
-	if version == s.version {
+	if version == seen.version {
 		return false, nil
 	}
-	if err := s.watch.QueryRowContext(ctx, `SELECT keys FROM revision`).Scan(&revision); err != nil {
+	if err := s.watch.QueryRowContext(ctx, query).Scan(&revision); err != nil {
 		return false, fmt.Errorf("look for changes: %w", err)
 	}
-	changed := revision != s.seen
-	s.version, s.seen = version, revision
+	changed := revision != seen.revision
+	*seen = follower{version, revision}
 	return changed, nil
 }

@@ -46,10 +46,10 @@ type Store struct {
 	write *sql.DB // one connection: SQLite has one writer, and waiting in Go is fair
 	read  *sql.DB
 
-	mu      sync.Mutex
-	watch   *sql.Conn // its own, always the same: data_version is told per connection
-	version int64     // data_version of watch when last asked
-	seen    int64     // revision of the keys when last asked
+	mu       sync.Mutex
+	watch    *sql.Conn // its own, always the same: data_version is told per connection
+	keysSeen follower
+	heldSeen follower
 }
 
 // Open opens the file in the folder dir, makes both if they are not there, and brings an older file up to date.
@@ -98,8 +98,10 @@ func (s *Store) open(ctx context.Context, dir string) error {
 	if s.watch, err = s.read.Conn(ctx); err != nil {
 		return err
 	}
-	s.version, s.seen = -1, -1
-	_, err = s.Changed(ctx)
+	s.keysSeen, s.heldSeen = follower{-1, -1}, follower{-1, -1}
+	if _, err = s.Changed(ctx); err == nil {
+		_, err = s.HeldChanged(ctx)
+	}
 	return err
 }
 

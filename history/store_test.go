@@ -210,8 +210,8 @@ func TestManyOpenANewFolderAtOnce(t *testing.T) {
 	if n := count(t, s, "messages"); n != many*50 {
 		t.Errorf("%d messages, want %d", n, many*50)
 	}
-	if n := count(t, s, "goose_db_version WHERE version_id > 0"); n != 5 {
-		t.Errorf("%d migrations ran, want 5, each once", n)
+	if n := count(t, s, "goose_db_version WHERE version_id > 0"); n != 7 {
+		t.Errorf("%d migrations ran, want 7, each once", n)
 	}
 }
 

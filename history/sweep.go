@@ -73,6 +73,9 @@ func (s *Store) sweep(ctx context.Context) error {
 	if _, err := s.write.ExecContext(ctx, `DELETE FROM codes WHERE expires <= ?`, now); err != nil {
 		return fmt.Errorf("sweep codes: %w", err)
 	}
+	if err := s.sweepLetters(ctx); err != nil {
+		return fmt.Errorf("sweep outbox: %w", err)
+	}
 	if err := s.sweepNumber(ctx); err != nil {
 		return fmt.Errorf("sweep messages: %w", err)
 	}

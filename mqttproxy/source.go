@@ -52,7 +52,7 @@ const (
 
 var whys = map[Why]string{
 	WhyTaken:       "Something else is using the same access key, and the broker lets only one in at a time. Close the other program, or make a second key for this page.",
-	WhyOtherKey:    "The broker lets only one access key of this device in at a time, and another one is in use on this server. Close the pages that are signed in with the other key, or sign in with that key here too.",
+	WhyOtherKey:    "The broker lets only one access key of this device in at a time, and another one is in use on this server. Sign in with that key here too, or close the pages that are signed in with it and turn off there that this server keeps listening.",
 	WhyConsent:     "The broker lets this key connect only as the device itself. If a device is using this key, it would be disconnected. Better: make a second key for this page.",
 	WhyRefused:     "The broker does not let this access key in, although it is a good one. Whoever runs the broker can say why.",
 	WhyCertificate: "The broker's certificate is not accepted here, so we do not connect to it. Whoever runs this server can say why.",

@@ -30,6 +30,9 @@ type UplinksConfig struct {
 
 	Linked func(keyID string, linked bool) // is told when a key's session begins and when nobody needs it any more; nil: nobody is
 
+	Echo    func(keyID string) access.Echo       // what is known of the broker: does it bring back to a key what the key sends; nil: nothing
+	SetEcho func(keyID string, echo access.Echo) // is told what is known now; nil: nobody is
+
 	TLS     *tls.Config  // nil means this machine's authorities
 	Program string       // what makes our client id another than the device's; empty means something random
 	Log     *slog.Logger // nil discards
@@ -59,6 +62,12 @@ func (c UplinksConfig) withDefaults() UplinksConfig {
 	}
 	if c.Linked == nil {
 		c.Linked = func(string, bool) {}
+	}
+	if c.Echo == nil {
+		c.Echo = func(string) access.Echo { return access.EchoUnknown }
+	}
+	if c.SetEcho == nil {
+		c.SetEcho = func(string, access.Echo) {}
 	}
 	if c.Program == "" {
 		c.Program = rand.Text()[:12]
@@ -129,7 +138,7 @@ func (u *Uplinks) Need(g access.Grant) (release func()) {
 	}
 	l := u.links[g.KeyID]
 	if l == nil {
-		l = u.open(g.KeyID, newKeyErrand(u, g), &echoes{})
+		l = u.open(g.KeyID, newKeyErrand(u, g), &echoes{known: u.Echo(g.KeyID)})
 	}
 	l.needs++
 	if l.linger != nil {
@@ -144,7 +153,7 @@ func (u *Uplinks) open(id string, e errand, sent *echoes) *uplink {
 	ctx, cancel := context.WithCancel(u.all)
 	l := &uplink{
 		errand: e, up: u, id: id, inbox: newInbox(u.Waiting, u.WaitBytes), echoes: sent, before: u.ending[id],
-		over: make(chan struct{}), cancel: cancel, nudge: make(chan struct{}, 1), since: time.Now(),
+		over: make(chan struct{}), cancel: cancel, nudge: make(chan struct{}, 1), since: time.Now(), news: make(chan struct{}),
 	}
 	sent.within, sent.most, sent.mostBytes = u.EchoIn, u.Waiting, u.WaitBytes
 	sent.wake = func() {
@@ -178,6 +187,7 @@ func (u *Uplinks) retire(l *uplink) {
 		return
 	}
 	l.retired = true
+	u.Log.Info("link to the upstream broker is let go: nobody needs it", l.who())
 	delete(u.links, l.id)
 	u.ending[l.id] = l.over
 	l.cancel()
@@ -222,17 +232,41 @@ func (u *Uplinks) Try(keyID string) {
 
 // StateOf tells how the link is that this Grant depends on.
 func (u *Uplinks) StateOf(g access.Grant) State {
+	l := u.linkFor(g)
+	if l == nil {
+		return State{}
+	}
+	return l.state()
+}
+
+// linkFor is the link that this Grant depends on; nil if there is none.
+func (u *Uplinks) linkFor(g access.Grant) *uplink {
 	id := g.KeyID
 	if u.House != nil {
 		id = ""
 	}
 	u.mu.Lock()
-	l := u.links[id]
-	u.mu.Unlock()
-	if l == nil {
-		return State{}
+	defer u.mu.Unlock()
+	return u.links[id]
+}
+
+// Ready returns nil as soon as there is a connection for the key of this Grant, which somebody must need.
+func (u *Uplinks) Ready(ctx context.Context, g access.Grant) error {
+	for {
+		l := u.linkFor(g)
+		if l == nil {
+			return fmt.Errorf("wait for the upstream broker: %w", errLinkDown)
+		}
+		c, news := l.watched()
+		if c != nil {
+			return nil
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return l.state()
 }
 
 // What says that a message was not sent at all.
@@ -243,6 +277,8 @@ var (
 
 // unsureError says that a message was sent, and nobody knows whether it arrived.
 type unsureError struct{ cause error }
+
+func (e unsureError) Unwrap() error { return e.cause }
 
 func (e unsureError) Error() string {
 	return fmt.Sprintf("the upstream broker did not acknowledge the message: %v", e.cause)

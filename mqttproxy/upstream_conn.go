@@ -203,6 +203,11 @@ func (c *upstreamConn) receive(_ mqtt.Client, m mqtt.Message) {
 
 // publish hands a message to the broker, and at QoS 1 waits until the broker has it.
 func (c *upstreamConn) publish(ctx context.Context, topic string, payload []byte, qos byte) error {
+	select {
+	case <-c.gone: // which the link has not seen yet
+		return errLinkDown
+	default:
+	}
 	token := c.client.Publish(topic, qos, false, payload)
 	select {
 	case <-token.Done():

@@ -5,13 +5,16 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"trellis/access"
 )
 
 // lateEcho is how long an echo that did not come in time is still known when it does.
 const lateEcho = time.Minute
 
 // echoes shows everybody here what was sent from here exactly once: as the broker brings it back, if it does, else as sent. A broker
-// may grant the subscription and still keep what it brings to itself, so what counts is whether the echo came.
+// may grant the subscription and still keep what it brings to itself, so what counts is whether the echo came. Where none ever does,
+// which is remembered, nobody waits for it.
 type echoes struct {
 	asSent          bool // it is never shown as it comes back: only what was sent says that a person did
 	within          time.Duration
@@ -20,7 +23,9 @@ type echoes struct {
 
 	mu      sync.Mutex
 	granted bool // the broker has granted our own publish topic on this connection
-	heard   bool // and an echo did come once
+	known   access.Echo
+	news    bool // known is not what was told last
+	missed  int  // messages since the last echo whose own did not come in time
 	waiting []expected
 	hidden  int // of waiting, what was not shown yet
 	bytes   int // of that
@@ -73,6 +78,9 @@ func (e *echoes) end(sum [32]byte, taken bool) (show *Arrival) {
 	case !e.granted:
 		was := e.remove(i)
 		return &was.sent
+	case e.known == access.EchoNever:
+		sent := e.show(&e.waiting[i], time.Now())
+		return &sent
 	default:
 		e.waiting[i].due = time.Now().Add(e.within)
 		e.wake()
@@ -92,8 +100,7 @@ func (e *echoes) endAsSent(i int, taken bool) (show *Arrival) {
 		w.unsure = true
 		return nil
 	}
-	sent := w.sent
-	e.hide(w)
+	sent := e.show(w, time.Now())
 	return &sent
 }
 
@@ -107,6 +114,8 @@ func (e *echoes) hide(w *expected) {
 func (e *echoes) came(a Arrival) (as Arrival, show bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.missed = 0
+	e.learn(access.EchoComes)
 	if len(e.waiting) == 0 {
 		return a, true
 	}
@@ -122,7 +131,6 @@ func (e *echoes) came(a Arrival) (as Arrival, show bool) {
 		was := e.remove(i)
 		return was.sent, was.unsure
 	}
-	e.heard = true
 	return a, !e.remove(i).shown
 }
 
@@ -131,6 +139,8 @@ func (e *echoes) came(a Arrival) (as Arrival, show bool) {
 func (e *echoes) overdue(now time.Time) (show []Arrival, next time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.countMissed(now)
+	quiet := e.known == access.EchoNever // those that still wait go before whatever is sent from now on
 	known := len(e.waiting) - e.hidden
 	kept := e.waiting[:0]
 	for _, w := range e.waiting {
@@ -144,10 +154,8 @@ func (e *echoes) overdue(now time.Time) (show []Arrival, next time.Time) {
 		case w.shown && (known > e.most || !now.Before(w.due)):
 			known--
 			continue
-		case !w.shown && (crowded || !now.Before(w.due)):
-			show = append(show, w.sent)
-			e.hide(&w)
-			w.due = now.Add(lateEcho)
+		case !w.shown && (quiet || crowded || !now.Before(w.due)):
+			show = append(show, e.show(&w, now))
 			known++
 		}
 		if !w.due.IsZero() && (next.IsZero() || w.due.Before(next)) {
@@ -158,6 +166,43 @@ func (e *echoes) overdue(now time.Time) (show []Arrival, next time.Time) {
 	clear(e.waiting[len(kept):])
 	e.waiting = kept
 	return show, next
+}
+
+// show takes a message as one that is shown as sent: its sum is enough to know a late echo by. e.mu is held.
+func (e *echoes) show(w *expected, now time.Time) (sent Arrival) {
+	sent = w.sent
+	e.hide(w)
+	w.due = now.Add(lateEcho)
+	return sent
+}
+
+// mostMissed is how many messages in a row say that the broker brings none back. One that does so after all is believed at once.
+const mostMissed = 3
+
+// countMissed notes echoes that did not come in time; e.mu is held.
+func (e *echoes) countMissed(now time.Time) {
+	for _, w := range e.waiting {
+		if !w.shown && !w.due.IsZero() && !now.Before(w.due) {
+			e.missed++
+		}
+	}
+	if e.missed >= mostMissed {
+		e.learn(access.EchoNever)
+	}
+}
+
+func (e *echoes) learn(echo access.Echo) {
+	if !e.asSent && e.known != echo {
+		e.known, e.news = echo, true
+	}
+}
+
+// lesson gives what is known, and whether that is new since it was last asked.
+func (e *echoes) lesson() (echo access.Echo, news bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	news, e.news = e.news, false
+	return e.known, news
 }
 
 func (e *echoes) grant(granted bool) {

@@ -5,8 +5,11 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
+
+	"trellis/access"
 )
 
 func numbered(n, size int) Arrival {
@@ -23,8 +26,12 @@ func TestWhatWasShownIsKnownByItsSumAlone(t *testing.T) {
 		if !e.begin(last, a) {
 			t.Fatalf("no room for message %d", n)
 		}
-		e.end(last, true)
-		if show, _ := e.overdue(time.Now().Add(time.Second)); len(show) != 1 || !bytes.Equal(show[0].Payload, a.Payload) {
+		var show []Arrival
+		if now := e.end(last, true); now != nil { // where no echo ever came
+			show = append(show, *now)
+		}
+		late, _ := e.overdue(time.Now().Add(time.Second))
+		if show = append(show, late...); len(show) != 1 || !bytes.Equal(show[0].Payload, a.Payload) {
 			t.Fatalf("shown of message %d are %d", n, len(show))
 		}
 	}
@@ -182,4 +189,101 @@ func came(t *testing.T, e *echoes, a Arrival) int {
 		return 1
 	}
 	return 0
+}
+
+func TestABrokerThatBringsNothingBackIsNotWaitedFor(t *testing.T) {
+	e := &echoes{within: time.Hour, wake: func() {}, most: 100, mostBytes: 1 << 20}
+	e.grant(true)
+	send := func(n int) *Arrival {
+		a := numbered(n, 10)
+		if !e.begin(sumOf(a.Topic, a.Payload), a) {
+			t.Fatalf("no room for message %d", n)
+		}
+		return e.end(sumOf(a.Topic, a.Payload), true)
+	}
+	now := time.Now()
+	for n := range mostMissed {
+		if send(n) != nil {
+			t.Fatalf("message %d is not waited for", n)
+		}
+	}
+	e.waiting[mostMissed-1].due = now.Add(3 * time.Hour) // the last one's time is not over
+	if show, _ := e.overdue(now.Add(2 * time.Hour)); len(show) != mostMissed-1 {
+		t.Errorf("%d are shown", len(show))
+	}
+	if echo, news := e.lesson(); echo != access.EchoUnknown || news {
+		t.Errorf("too few say %v, %v", echo, news)
+	}
+	if send(50) != nil {
+		t.Error("it is not waited for yet")
+	}
+	show, _ := e.overdue(now.Add(150 * time.Minute))
+	if len(show) != 2 || !bytes.Equal(show[1].Payload, numbered(50, 10).Payload) {
+		t.Errorf("in the end %d are shown", len(show)) // the one that had time left goes before those that are sent now
+	}
+	if echo, news := e.lesson(); echo != access.EchoNever || !news {
+		t.Errorf("known is %v, %v", echo, news)
+	}
+	if a := send(51); a == nil || !bytes.Equal(a.Payload, numbered(51, 10).Payload) {
+		t.Errorf("at once is shown %v", a)
+	}
+	if came(t, e, numbered(51, 10)) != 0 {
+		t.Error("its echo after all is shown a second time")
+	}
+	if echo, news := e.lesson(); echo != access.EchoComes || !news {
+		t.Errorf("after that known is %v, %v", echo, news)
+	}
+	if _, news := e.lesson(); news || send(52) != nil {
+		t.Error("it is not waited for again")
+	}
+	e.overdue(now.Add(4 * time.Hour))
+	if echo, news := e.lesson(); echo != access.EchoComes || news {
+		t.Errorf("one that is missing says %v, %v", echo, news)
+	}
+}
+
+func TestWhatIsKnownOfABrokerOutlivesTheLink(t *testing.T) {
+	for name, tt := range map[string]struct {
+		acl  string
+		want access.Echo
+	}{
+		"quiet":       {"topic write " + shedOwn + "\ntopic read " + shedHeard + "\n", access.EchoNever},
+		"it tells us": {fullACL, access.EchoComes},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := lenient(t, tt.acl)
+			learned := make(chan access.Echo, 10)
+			remember := func(c *UplinksConfig) { c.SetEcho = func(_ string, e access.Echo) { learned <- e } }
+			f := newFront(t, m.address(), remember)
+			t.Cleanup(f.Need(shed()))
+			f.up()
+			for n := range mostMissed {
+				if err := f.Publish(t.Context(), shedOwn, fmt.Append(nil, n), 1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := <-learned; got != tt.want {
+				t.Errorf("learned %v, want %v", got, tt.want)
+			}
+			f.count(mostMissed)
+			if err := f.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			again := newFront(t, m.address(), remember, func(c *UplinksConfig) {
+				c.Echo, c.EchoIn = func(string) access.Echo { return tt.want }, time.Hour // who waits, waits for ever
+			})
+			t.Cleanup(again.Need(shed()))
+			again.up()
+			if err := again.Publish(t.Context(), shedOwn, []byte("later"), 1); err != nil {
+				t.Fatal(err)
+			}
+			took := again.until(func(a []Arrival) bool { return len(a) > 0 && string(a[len(a)-1].Payload) == "later" })
+			if last := took[len(took)-1]; last.Sent != (tt.want == access.EchoNever) {
+				t.Errorf("it was shown as sent: %v", last.Sent)
+			}
+			if len(learned) != 0 {
+				t.Error("what was known is told again")
+			}
+		})
+	}
 }

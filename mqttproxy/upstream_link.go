@@ -29,6 +29,7 @@ type uplink struct {
 
 	mu      sync.Mutex
 	conn    *upstreamConn // nil while there is none
+	news    chan struct{} // closed, and made anew, when there is one
 	since   time.Time     // since when there is one, or none
 	why     Why
 	failed  bool        // a connection failed or was lost; until then a link that is not up yet is no trouble
@@ -129,6 +130,10 @@ func (l *uplink) set(c *upstreamConn, at time.Time) {
 		l.why = WhyAway
 	}
 	l.conn, l.since, l.failed = c, at, l.failed || c == nil
+	if c != nil {
+		close(l.news)
+		l.news = make(chan struct{})
+	}
 }
 
 // judge says what the end of a connection means, and how long to wait before the next.
@@ -221,6 +226,13 @@ func (l *uplink) current() *upstreamConn {
 	return l.conn
 }
 
+// watched is current, and a channel that is closed when there is another one.
+func (l *uplink) watched() (*upstreamConn, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.conn, l.news
+}
+
 // wanted says whether a message is to be handed on, and as what: one that was asked for, and not shown already. Whatever else a broker
 // sends is nobody's.
 func (l *uplink) wanted(a Arrival) (Arrival, bool) {
@@ -257,6 +269,9 @@ func (l *uplink) consume(ctx context.Context) {
 	for {
 		batch := l.inbox.take(atOnce)
 		show, next := l.echoes.overdue(time.Now())
+		if echo, news := l.echoes.lesson(); news {
+			l.up.SetEcho(l.id, echo)
+		}
 		batch = append(batch, show...)
 		if len(batch) > 0 {
 			if !l.settle(ctx, batch) {

@@ -54,8 +54,9 @@ func (s *Server) home(c echo.Context) error {
 func (s *Server) inFront(page *templates.BoardPage, g access.Grant) {
 	switch {
 	case s.Front == nil:
-	case s.Front.Agree != nil:
-		page.Front = true
+	case s.ofService():
+		page.Front, page.Holds = true, g.KeyID != ""
+		page.Watched = page.Holds && s.Front.Watched(g)
 	default:
 		page.Topics = s.Front.Topics
 		if page.Settings.SendsTo != "" {

@@ -32,7 +32,8 @@ func holdTo(t *testing.T, path string, answer *http.Response, body string) {
 		t.Fatal(err)
 	}
 	status := strconv.Itoa(answer.StatusCode)
-	response, there := d.Paths[path]["get"].Responses[status]
+	method := strings.ToLower(answer.Request.Method)
+	response, there := d.Paths[path][method].Responses[status]
 	if !there {
 		t.Fatalf("%s is not a described answer of %s: %s", status, path, body)
 	}
@@ -45,7 +46,7 @@ func holdTo(t *testing.T, path string, answer *http.Response, body string) {
 	if _, there := response.Content[kind]; !there {
 		t.Fatalf("%s %s: content type %q is not described", path, status, kind)
 	}
-	at := "openapi.json#/paths/" + strings.ReplaceAll(path, "/", "~1") + "/get/responses/" + status + "/content/" + strings.ReplaceAll(kind, "/", "~1") + "/schema"
+	at := "openapi.json#/paths/" + strings.NewReplacer("/", "~1", "{", "%7B", "}", "%7D").Replace(path) + "/" + method + "/responses/" + status + "/content/" + strings.ReplaceAll(kind, "/", "~1") + "/schema"
 	schema := compile(t, at)
 	value, err := jsonschema.UnmarshalJSON(strings.NewReader(body))
 	if err != nil {

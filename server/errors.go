@@ -11,6 +11,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"trellis/access"
+	"trellis/history"
+	"trellis/message"
 	"trellis/templates"
 )
 
@@ -21,6 +23,7 @@ var (
 	errElsewhere     = errors.New("this server has no broker of its own")
 	errOtherBroker   = errors.New("this server stands in front of another broker")
 	errCode          = errors.New("one-time code is unknown, used or too old")
+	errChoice        = errors.New("a switch was sent that is neither on nor off")
 )
 
 // tooMany says that an address asks too often, and when it may ask again.
@@ -66,6 +69,10 @@ func problemOf(err error) problem {
 		return problem{421, "Misdirected Request", "Devices and programs do not connect here. This server shows pages for keys of another service: connect to that service itself.", "elsewhere"}
 	case errors.Is(err, errOtherBroker):
 		return problem{421, "Misdirected Request", "Devices and programs do not connect here. This server shows what another broker brings: connect to that broker itself.", "elsewhere"}
+	case errors.Is(err, access.ErrWatchedEnough):
+		return problem{507, "Insufficient Storage", "This server already keeps listening for as many access keys as it can. Whoever runs it can make room.", "watched_enough"}
+	case errors.Is(err, errChoice):
+		return problem{400, "Bad Request", "Say whether to keep listening: on is yes or no.", "choice"}
 	case errors.Is(err, errForeignOrigin):
 		return problem{403, "Forbidden", "This was sent by a page of another site, so nothing was done.", "foreign_origin"}
 	case errors.As(err, &limited):
@@ -77,6 +84,34 @@ func problemOf(err error) problem {
 	case errors.As(err, &routed) && routed.Code < 500:
 		sentence, _ := routed.Message.(string)
 		return problem{routed.Code, http.StatusText(routed.Code), sentence, "refused"}
+	}
+	return sendingProblem(err)
+}
+
+// sendingProblem is the part of the table about messages that programs send and ask for, and about what is nobody's fault but ours.
+func sendingProblem(err error) problem {
+	var shape message.ShapeError
+	switch {
+	case errors.As(err, &shape):
+		return problem{400, "Bad Request", "This is not a message as it is documented: " + string(shape) + ".", "message_shape"}
+	case errors.Is(err, errExpires):
+		return problem{400, "Bad Request", "Say expires as a whole number of seconds, from 1 to 86400.", "expires"}
+	case errors.Is(err, errOnce):
+		return problem{400, "Bad Request", "An Idempotency-Key is 1 to 255 letters, digits and signs.", "idempotency_key"}
+	case errors.Is(err, errLimit):
+		return problem{400, "Bad Request", "Say limit as a whole number, from 1 to 1000.", "limit"}
+	case errors.Is(err, history.ErrLetterDiffers):
+		return problem{422, "Unprocessable Content", "Another message was sent with this Idempotency-Key. Use a new one for each message.", "idempotency_reused"}
+	case errors.Is(err, errNoMessage):
+		return problem{404, "Not Found", "Nothing is known of this message: this key did not send it, or that is more than a day ago.", "message_unknown"}
+	case errors.Is(err, history.ErrOutboxFull):
+		return problem{429, "Rate Limit Exceeded", "Too many messages of this key wait to be sent. They are kept; this one was not taken. Send it again later.", "outbox_full"}
+	case errors.Is(err, history.ErrOutboxCrowded):
+		return problem{507, "Insufficient Storage", "Too many messages wait to be sent here. They are kept; this one was not taken. Send it again later.", "outbox_crowded"}
+	case errors.Is(err, errOnlyShows):
+		return problem{403, "Forbidden", "This server only shows what devices say; it cannot send to them.", "only_shows"}
+	case errors.Is(err, errNotRecorded):
+		return problem{501, "Not Implemented", "This server keeps no list of what was delivered to a key. Listen over MQTT, on the key's messages topic.", "not_recorded"}
 	}
 	return problem{500, "Internal Server Error", "Something went wrong on this page's server. Your internet is fine. Try again in a moment.", "internal"}
 }
@@ -119,6 +154,8 @@ func again(err error) (after time.Duration, limited bool) {
 		return ours.after, true
 	case errors.As(err, &theirs):
 		return max(theirs.After, 5*time.Second), true
+	case errors.Is(err, history.ErrOutboxFull), errors.Is(err, history.ErrOutboxCrowded):
+		return 30 * time.Second, true
 	}
 	return 0, false
 }

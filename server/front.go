@@ -19,7 +19,18 @@ type Front struct {
 
 	// Agree is for a service's broker; nil for any other. It notes that the holder of a key agrees that we log in to the broker as the entity itself, which ends a device's connection.
 	Agree func(ctx context.Context, g access.Grant) error
+	// Watch has the connection of a key held whether or not anybody is here, or not any more.
+	Watch func(ctx context.Context, g access.Grant, watched bool) error
+	// Watched says whether it is.
+	Watched func(g access.Grant) bool
+	// Held knows a key that is held here, for when the service itself does not answer.
+	Held func(token string) (access.Grant, error)
+	// Listen takes up the connection of a key for a while.
+	Listen func(g access.Grant)
 }
+
+// ofService says whether the keys are another service's.
+func (s *Server) ofService() bool { return s.Front != nil && s.Front.Agree != nil }
 
 // ours is for what only a server with a broker of its own can do; others say where to go.
 func (s *Server) ours(handle echo.HandlerFunc) echo.HandlerFunc {
@@ -34,7 +45,23 @@ func (s *Server) ours(handle echo.HandlerFunc) echo.HandlerFunc {
 
 // agree takes the answer of a key's holder to the question whether we may take the device's place.
 func (s *Server) agree(c echo.Context) error {
-	if s.Front == nil || s.Front.Agree == nil {
+	return s.byHolder(c, func(g access.Grant) error { return s.Front.Agree(c.Request().Context(), g) })
+}
+
+// watch takes the wish of a key's holder that we listen when no page is open, or do not.
+func (s *Server) watch(c echo.Context) error {
+	return s.byHolder(c, func(g access.Grant) error {
+		on := c.FormValue("on")
+		if on != "yes" && on != "no" {
+			return errChoice
+		}
+		return s.Front.Watch(c.Request().Context(), g, on == "yes")
+	})
+}
+
+// byHolder does what only the holder of a key of another service can ask for. It ends on the board.
+func (s *Server) byHolder(c echo.Context, do func(access.Grant) error) error {
+	if !s.ofService() {
 		return echo.ErrNotFound
 	}
 	g, err := s.grant(c.Request())
@@ -42,7 +69,7 @@ func (s *Server) agree(c echo.Context) error {
 		err = errNoKey
 	}
 	if err == nil {
-		err = s.Front.Agree(c.Request().Context(), g)
+		err = do(g)
 	}
 	switch {
 	case err != nil:
@@ -54,4 +81,4 @@ func (s *Server) agree(c echo.Context) error {
 }
 
 // errNoKey says that an operator was asked what only a key's holder can answer.
-var errNoKey = errors.Join(errSignedOut, errors.New("only the holder of a key can agree to that"))
+var errNoKey = errors.Join(errSignedOut, errors.New("only the holder of a key can ask for that"))

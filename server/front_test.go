@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,7 +34,25 @@ func (a anotherService) Grant(jti string) (access.Grant, error) {
 func frontSite(t *testing.T, err error, agreed chan string) *site {
 	return newSite(t, func(c *Config) {
 		c.Keys = anotherService{err}
-		c.Front = &Front{Agree: func(_ context.Context, g access.Grant) error { agreed <- g.KeyID; return nil }}
+		var watched atomic.Bool
+		c.Front = &Front{
+			Agree: func(_ context.Context, g access.Grant) error { agreed <- g.KeyID; return nil },
+			Watch: func(_ context.Context, g access.Grant, on bool) error {
+				if agreed != nil {
+					agreed <- fmt.Sprintf("%s %v", g.KeyID, on)
+				}
+				watched.Store(on)
+				return nil
+			},
+			Watched: func(access.Grant) bool { return watched.Load() },
+			Held: func(token string) (access.Grant, error) {
+				if token != "held" {
+					return access.Grant{}, access.ErrKeyUnknown
+				}
+				return anotherService{}.Grant("k1")
+			},
+			Listen: func(access.Grant) {},
+		}
 	})
 }
 
@@ -112,6 +131,44 @@ func TestOnlyTheHolderOfAKeyAgrees(t *testing.T) {
 	answer, _ := send(t, b, http.MethodPost, s.URL+"/agree", url.Values{}, own...)
 	if answer.StatusCode != 204 || <-agreed != "k1" {
 		t.Errorf("the holder agreed: %s", answer.Status)
+	}
+}
+
+func TestOnlyTheHolderOfAKeyHasItWatched(t *testing.T) {
+	told := make(chan string, 1)
+	s := frontSite(t, access.ErrKeyUnknown, told)
+	own := []string{"Sec-Fetch-Site", "same-origin", "Origin", s.URL}
+	b := s.browser(t)
+	yes := url.Values{"on": {"yes"}}
+	if answer, _ := send(t, b, http.MethodPost, s.URL+"/watch", yes, append(own, "Accept", "application/json")...); answer.StatusCode != 401 || len(told) != 0 {
+		t.Errorf("somebody: %s", answer.Status)
+	}
+	send(t, b, http.MethodPost, s.URL+"/session", url.Values{"key": {"good"}}, own...)
+	if answer, _ := send(t, b, http.MethodPost, s.URL+"/watch", yes, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"); answer.StatusCode != 403 || len(told) != 0 {
+		t.Errorf("another site's page: %s", answer.Status)
+	}
+	if answer, _ := send(t, b, http.MethodPost, s.URL+"/watch", url.Values{"on": {"perhaps"}}, own...); answer.StatusCode != 400 || len(told) != 0 {
+		t.Errorf("neither on nor off: %s", answer.Status)
+	}
+	_, page := send(t, b, http.MethodGet, s.URL+"/", nil)
+	if !strings.Contains(page, `role="switch" aria-checked="false"`) || !strings.Contains(page, "data-offer") {
+		t.Error("the page offers nothing")
+	}
+	// A browser without scripts comes back to the board, which says what is true now.
+	answer, page := send(t, b, http.MethodPost, s.URL+"/watch", yes, own...)
+	if answer.StatusCode != 200 || answer.Request.URL.Path != "/" || <-told != "k1 true" || !strings.Contains(page, `role="switch" aria-checked="true"`) {
+		t.Errorf("the holder turned it on: %s", answer.Status)
+	}
+	if strings.Contains(page, "data-offer") {
+		t.Error("what is done already is offered")
+	}
+	answer, _ = send(t, b, http.MethodPost, s.URL+"/watch", url.Values{"on": {"no"}}, append(own, "Accept", "application/json")...)
+	if answer.StatusCode != 204 || <-told != "k1 false" {
+		t.Errorf("the holder turned it off: %s", answer.Status)
+	}
+	built := newSite(t, nil)
+	if answer, _ := send(t, built.browser(t), http.MethodPost, built.URL+"/watch", yes, "Sec-Fetch-Site", "same-origin", "Origin", built.URL); answer.StatusCode != 404 {
+		t.Errorf("a broker of our own: %s", answer.Status)
 	}
 }
 

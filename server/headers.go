@@ -39,9 +39,9 @@ func anyOrigin(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
 		h.Set("Access-Control-Allow-Origin", "*")
-		h.Set("Access-Control-Allow-Headers", "Authorization")
-		h.Set("Access-Control-Allow-Methods", "GET")
-		h.Set("Access-Control-Expose-Headers", "Retry-After")
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key")
+		h.Set("Access-Control-Allow-Methods", "GET, POST")
+		h.Set("Access-Control-Expose-Headers", "Retry-After, Location")
 		h.Set("Access-Control-Max-Age", "600")
 		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 		return next(c)

@@ -97,6 +97,45 @@ func (l *limits) of(address string, now time.Time) *buckets {
 	return b
 }
 
+// How often one key may send by requests: as often as a page of it may.
+const (
+	sendBurst, sendPerSecond = 200, 100
+	maxSenders               = 10_000 // keys remembered at once
+)
+
+// senders counts by key.
+type senders struct {
+	now func() time.Time
+
+	mu   sync.Mutex
+	seen map[string]*rate.Limiter
+}
+
+func newSenders(now func() time.Time) *senders {
+	return &senders{now: now, seen: map[string]*rate.Limiter{}}
+}
+
+// take takes one message of this key, or says when it may send again.
+func (s *senders) take(keyID string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	bucket := s.seen[keyID]
+	if bucket == nil {
+		if len(s.seen) >= maxSenders {
+			clear(s.seen) // only good keys are here: it is a rate that is forgotten, and nobody's refusal
+		}
+		bucket = rate.NewLimiter(sendPerSecond, sendBurst)
+		s.seen[keyID] = bucket
+	}
+	now := s.now()
+	r := bucket.ReserveN(now, 1)
+	if wait := r.DelayFrom(now); wait > 0 {
+		r.CancelAt(now)
+		return tooMany{after: wait}
+	}
+	return nil
+}
+
 func network(address string) netip.Prefix {
 	a, err := netip.ParseAddr(address)
 	if err != nil {

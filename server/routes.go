@@ -21,6 +21,7 @@ func (s *Server) routes(e *echo.Echo) {
 	pages.POST("/enter", s.takeCode)
 	pages.GET("/check", s.check)
 	pages.POST("/agree", s.agree)
+	pages.POST("/watch", s.watch)
 
 	// MQTT over WebSocket: our own pages, and everybody else's devices and programs.
 	e.GET("/live", s.live)
@@ -46,6 +47,12 @@ func (s *Server) routes(e *echo.Echo) {
 	programs := e.Group("", anyOrigin)
 	programs.GET("/api/claims", s.ours(s.claims))
 	programs.OPTIONS("/api/claims", noContent)
+	programs.POST("/api/entities/messages", s.leaveMessage)
+	programs.OPTIONS("/api/entities/messages", noContent)
+	programs.GET("/api/entities/messages/:id", s.findMessage)
+	programs.OPTIONS("/api/entities/messages/:id", noContent)
+	programs.GET("/api/entities/check_messages", s.checkMessages)
+	programs.OPTIONS("/api/entities/check_messages", noContent)
 	programs.GET("/api/openapi.json", s.openAPI)
 	programs.OPTIONS("/api/openapi.json", noContent)
 	programs.GET("/.well-known/jwks.json", s.jwks)

@@ -38,6 +38,9 @@ type Store interface {
 	TakeCode(ctx context.Context, hash [32]byte) (bool, error)
 	Values(ctx context.Context, wanted func(topic string) bool) ([]history.Value, error)
 	RecentShort(ctx context.Context, wanted func(topic string) bool, limit, size int) ([]history.Record, error)
+	LeaveLetter(ctx context.Context, l history.Letter, asked history.Leaving) (history.Letter, error)
+	FindLetter(ctx context.Context, keyID, id string) (l history.Letter, there bool, err error)
+	Unasked(ctx context.Context, keyID, topic string, limit int) ([][]byte, error)
 }
 
 // Pages runs the MQTT sessions of our own pages; *mqttproxy.Hub is one.
@@ -46,11 +49,18 @@ type Pages interface {
 	EndSignIn(id string)
 }
 
+// Outbox sends what programs have left in the Store; *mqttproxy.Outbox is one.
+type Outbox interface {
+	Wake(keyID string)
+	Follow(id string) (done <-chan struct{}, leave func())
+}
+
 // Config says what a Server stands on. All but Front, Operator and the last six are required.
 type Config struct {
 	Keys    Keys
 	Store   Store
 	Pages   Pages
+	Outbox  Outbox
 	Devices func(ctx context.Context, conn net.Conn, from netip.Addr) error // serves one device's MQTT connection and returns when it is over
 	Healthy func() error                                                    // nil, or why messages are not taken now
 	Probe   func(context.Context) (time.Duration, error)                    // sends a message of ours through the broker and back; in front of another service it opens a connection
@@ -75,6 +85,7 @@ type Server struct {
 	http     http.Server
 	sessions *scs.SessionManager
 	limits   *limits
+	senders  *senders
 	pipes    *mqttproxy.Pipes
 	checks   *mqttproxy.Pipes // of strangers
 	probe    brokerProbe
@@ -97,7 +108,7 @@ func New(c Config) *Server {
 	if c.Operator == nil {
 		c.Operator = func(until time.Time) access.Grant { return access.OperatorGrant(c.Account, c.Region, until) }
 	}
-	s := &Server{Config: c, limits: newLimits(c.Now, cmp.Or(c.Limits.PerAddress, mqttproxy.PagesPerAddress))}
+	s := &Server{Config: c, limits: newLimits(c.Now, cmp.Or(c.Limits.PerAddress, mqttproxy.PagesPerAddress)), senders: newSenders(c.Now)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.probe.send, s.probe.ctx = c.Probe, s.ctx
 	s.sessions = newSessions(c.Store, s.secure())

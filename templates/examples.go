@@ -27,7 +27,8 @@ var ProblemExamples = map[string]ProblemPage{
 	"problem-without-action": {Title: "Something went wrong on our side.", Sentence: "We have noted it. Please try again in a minute."},
 }
 
-// BoardExamples are the board: full, empty for a key holder, empty for the operator, with a name that tries to be markup.
+// BoardExamples are the board: full, empty for a key holder, empty for the operator, with a name that tries to be
+// markup, and in front of another service.
 var BoardExamples = map[string]BoardPage{
 	"board": {
 		Ways:     []string{"socket", "stream", "poll"},
@@ -45,7 +46,9 @@ var BoardExamples = map[string]BoardPage{
 			{Entity: "test", Reading: "note", Label: "Note", Value: "The pump was looked at and needs a new seal", At: moment},
 		}, moment),
 	},
-	"board-empty": {Holder: "greenhouse", Settings: keySettings("greenhouse")},
+	"board-watched": {Holder: "greenhouse", Front: true, Holds: true, Watched: true, Settings: keySettings("greenhouse")},
+	"board-front":   {Holder: "greenhouse", Front: true, Holds: true, Settings: keySettings("greenhouse")},
+	"board-empty":   {Holder: "greenhouse", Settings: keySettings("greenhouse")},
 	"board-empty-operator": {
 		Holder: "Operator", Operator: true,
 		Settings: Settings{Subscribe: []string{"acme/local/+/publish"}, Now: moment},

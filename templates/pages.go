@@ -72,6 +72,8 @@ type DeviceHeard struct {
 type BoardPage struct {
 	Holder   string   // whose page it is: "greenhouse", "Operator"
 	Front    bool     // the keys are another service's, which may ask for the device's place
+	Holds    bool     // and this page is of somebody who holds one
+	Watched  bool     // this server keeps listening with it when no page is open
 	Operator bool     // the operator has no key of their own: the page says how to add one
 	Topics   []string // what this server hears from a broker of any kind, where what is sent is for a device; none elsewhere
 	Ways     []string // that this page may go to the server, best first: "socket", "stream", "poll"

@@ -214,3 +214,28 @@ func hopWords(p CheckPage) string {
 	}
 	return "broken"
 }
+
+// boardScripts are the board's own, and that of the switch where there is one.
+func boardScripts(p BoardPage) []string {
+	if p.Holds {
+		return []string{"board.js", "watch.js"}
+	}
+	return []string{"board.js"}
+}
+
+// turned is what a press on a switch asks for.
+func turned(on bool) string {
+	if on {
+		return "no"
+	}
+	return "yes"
+}
+
+func truth(on bool) string { return strconv.FormatBool(on) }
+
+func onOff(on bool) string {
+	if on {
+		return "On"
+	}
+	return "Off"
+}

@@ -53,6 +53,9 @@ type orderError struct{ sentence string }
 
 func (e orderError) Error() string { return "nothing was sent: " + e.sentence }
 
+// Final says that another try would be no better.
+func (orderError) Final() bool { return true }
+
 // Sentence is for the person who sent it.
 func (e orderError) Sentence() string { return e.sentence }
 
@@ -175,6 +178,15 @@ func (h *house) sift(ctx context.Context, came []mqttproxy.Arrival, each [][]mes
 	}
 	return nil
 }
+
+// Need is nobody's: the one link is held for ever.
+func (h *house) Need(access.Grant) (release func()) { return func() {} }
+
+// Ready waits for a connection of the link.
+func (h *house) Ready(ctx context.Context, g access.Grant) error { return h.links.Ready(ctx, g) }
+
+// StateOf is the one link's, too.
+func (h *house) StateOf(g access.Grant) mqttproxy.State { return h.links.StateOf(g) }
 
 // State is the one link's.
 func (h *house) State() mqttproxy.State { return h.links.StateOf(access.Grant{}) }

@@ -12,16 +12,18 @@ const lossesEvery = time.Minute
 // losses are what could not be delivered or recorded, and what went wrong, since the start.
 type losses struct {
 	QoS0Unrecorded, Undeliverable, PagesBehind, Panics uint64
+	Unsent                                             uint64 // messages of programs that expired or were refused
 }
 
 func (s *service) losses() losses {
-	h := s.hub.Stats()
+	h, o := s.hub.Stats(), s.outbox.Stats()
+	unsent := o.Expired + o.Refused
 	if s.front != nil {
 		dropped, panics := s.front.losses()
-		return losses{QoS0Unrecorded: dropped, PagesBehind: h.Dropped, Panics: panics + h.Panics}
+		return losses{QoS0Unrecorded: dropped, PagesBehind: h.Dropped, Panics: panics + h.Panics, Unsent: unsent}
 	}
 	b := s.broker.Stats()
-	return losses{QoS0Unrecorded: b.DroppedQoS0, Undeliverable: b.Undeliverable, PagesBehind: h.Dropped, Panics: b.Panics + h.Panics}
+	return losses{QoS0Unrecorded: b.DroppedQoS0, Undeliverable: b.Undeliverable, PagesBehind: h.Dropped, Panics: b.Panics + h.Panics, Unsent: unsent}
 }
 
 // tellLosses says in the log what was lost in the last minute, if anything was, until ctx ends.
@@ -38,7 +40,7 @@ func tellLosses(ctx context.Context, log *slog.Logger, count func() losses) {
 		if now != was {
 			log.WarnContext(ctx, "some messages were lost in the last minute; the numbers count from the start",
 				"qos0_not_recorded", now.QoS0Unrecorded, "undeliverable", now.Undeliverable,
-				"not_shown_on_slow_pages", now.PagesBehind, "faults", now.Panics)
+				"not_shown_on_slow_pages", now.PagesBehind, "programs_unsent", now.Unsent, "faults", now.Panics)
 		}
 		was = now
 	}

@@ -31,6 +31,7 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run the service."`
 	Key     keyCommands    `cmd:"" help:"Add, list and withdraw access keys. Works beside a running server and without one."`
 	Link    linkCommand    `cmd:"" help:"Print a new one-time link that signs the operator in."`
+	Watch   watchCommand   `cmd:"" help:"In front of another service: list its keys held here, and listen with one for good."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

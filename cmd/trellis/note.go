@@ -3,9 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"trellis/access"
 )
 
 // Notes in a folder, for commands beside its server: whose keys it takes, and whose broker it shows.
@@ -50,6 +53,19 @@ func (c *serveCommand) noteFront() error {
 		broker = c.other.address.Host
 	}
 	return errors.Join(note(c.Data, serviceNote, service), note(c.Data, brokerNote, broker))
+}
+
+// frontOf reads what service the server of a folder stands in front of.
+func frontOf(dir string) (*url.URL, error) {
+	service := noted(dir, serviceNote)
+	if service == "" {
+		return nil, fmt.Errorf("there is nothing to watch in %s: that is for a server in front of another service (serve --upstream), and the one on this folder is none", dir)
+	}
+	origin, err := access.ParseService(service)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, serviceNote), err)
+	}
+	return origin, nil
 }
 
 // refuseForeign says where keys come from, if not from here.

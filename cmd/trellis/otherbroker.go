@@ -142,7 +142,9 @@ func (c *serveCommand) startOther(ctx context.Context, st *state, public *url.UR
 	if err != nil {
 		return nil, errors.Join(err, h.Close(ctx))
 	}
+	box := newOutbox(st.store, h, st.keys, log)
 	st.keys.OnEnd(hub.EndKey)
+	st.keys.OnEnd(box.Wake)
 	h.links.Hold()
 	front := &server.Front{Topics: c.other.texts}
 	if c.other.send != nil {
@@ -150,11 +152,11 @@ func (c *serveCommand) startOther(ctx context.Context, st *state, public *url.UR
 	}
 	web := server.New(server.Config{
 		Keys: st.keys, Store: st.store, Pages: hub, Healthy: h.healthy, Probe: h.reach, JWKS: st.signer.JWKS(),
-		Front: front, Operator: h.operatorGrant,
+		Front: front, Operator: h.operatorGrant, Outbox: box,
 		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
 		Limits: c.limits(), Ways: c.Ways,
 	})
-	return &service{front: h, hub: hub, web: web, state: st, log: log}, nil
+	return &service{front: h, outbox: box, hub: hub, web: web, state: st, log: log}, nil
 }
 
 // openHouse makes the link to the broker; nothing connects yet.

@@ -170,13 +170,14 @@ func (c *serveCommand) start(ctx context.Context, st *state, public *url.URL, lo
 	if err != nil {
 		return nil, errors.Join(err, b.Close(ctx))
 	}
-	st.keys.OnEnd(func(jti string) { hub.EndKey(jti); b.EndKey(jti) })
+	box := newOutbox(st.store, source{b}, st.keys, log)
+	st.keys.OnEnd(func(jti string) { hub.EndKey(jti); b.EndKey(jti); box.Wake(jti) })
 	web := server.New(server.Config{
-		Keys: st.keys, Store: st.store, Pages: hub, Devices: b.ServeFrom, Healthy: b.Healthy, Probe: b.Probe, JWKS: st.signer.JWKS(),
+		Keys: st.keys, Store: st.store, Pages: hub, Devices: b.ServeFrom, Healthy: b.Healthy, Probe: b.Probe, JWKS: st.signer.JWKS(), Outbox: box,
 		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
 		Limits: c.limits(), Ways: c.Ways,
 	})
-	s := &service{broker: b, hub: hub, web: web, state: st, log: log}
+	s := &service{broker: b, outbox: box, hub: hub, web: web, state: st, log: log}
 	if c.Demo {
 		s.demo = &pretend{keys: st.keys, account: c.account, log: log}
 	}

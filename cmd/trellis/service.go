@@ -19,6 +19,7 @@ type service struct {
 	state  *state
 	broker *broker.Broker // one of these two
 	front  front
+	outbox *mqttproxy.Outbox
 	hub    *mqttproxy.Hub
 	web    *server.Server
 	demo   *pretend
@@ -54,6 +55,7 @@ func (s *service) serve(ctx context.Context, l listeners, ready func() error) er
 		return err
 	})
 	running.Go(func() error { return s.watch(ended, background) })
+	running.Go(func() error { return s.outbox.Start(background) })
 	running.Go(ready)
 	err := running.Wait()
 	if errors.Is(err, context.Canceled) {
@@ -84,11 +86,14 @@ func (s *service) stop(ctx context.Context, l listeners) error {
 	l.close()
 	// All at once, so that one that is slow to end takes no time from the others.
 	var parts errgroup.Group
-	var behind interface{ Close(context.Context) error } = s.front
-	if s.broker != nil {
-		behind = s.broker
+	behind := func(ctx context.Context) error {
+		err := s.outbox.Close(ctx) // first: what is on its way gets its acknowledgement, else it would be sent again
+		if s.broker != nil {
+			return errors.Join(err, s.broker.Close(ctx))
+		}
+		return errors.Join(err, s.front.Close(ctx))
 	}
-	for _, end := range []func(context.Context) error{s.hub.Close, behind.Close, s.web.Close} {
+	for _, end := range []func(context.Context) error{s.hub.Close, behind, s.web.Close} {
 		parts.Go(func() error { return end(ctx) })
 	}
 	err := parts.Wait()

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
-	"path/filepath"
 
 	"trellis/access"
 	"trellis/history"
@@ -21,7 +20,12 @@ type upstream struct {
 	Upstream     string `help:"Stand in front of another service: its address, such as https://app.tendrl.com. People sign in with its keys; there is no broker inside then." placeholder:"URL"`
 	UpstreamMQTT string `name:"upstream-mqtt" help:"Where that service takes MQTT over TCP: mqtts://host:port, or a bare host for TLS on port 443." placeholder:"ADDRESS"`
 	UpstreamWS   string `name:"upstream-ws" help:"Where it takes MQTT over WebSocket: wss://host/path." placeholder:"ADDRESS"`
-	UpstreamCA   string `name:"upstream-ca" help:"A file of certificate authorities, in PEM, to believe beside this machine's own." type:"path" placeholder:"FILE"`
+	upstreamCA
+}
+
+// upstreamCA says whom to believe that it is the service.
+type upstreamCA struct {
+	UpstreamCA string `name:"upstream-ca" help:"A file of certificate authorities, in PEM, to believe beside this machine's own." type:"path" placeholder:"FILE"`
 }
 
 // behind is what the flags say, read.
@@ -89,14 +93,21 @@ func (c *serveCommand) startFront(ctx context.Context, st *state, public *url.UR
 		return nil, errors.Join(err, r.Close(ctx))
 	}
 	r.keys.OnEnd(hub.EndKey)
+	r.keys.OnEnd(r.unwatch)
+	r.keys.OnWatched(r.watchKey)
+	box := newOutbox(st.store, r, r.keys, log)
+	r.keys.OnEnd(box.Wake)
 	r.resume()
 	web := server.New(server.Config{
 		Keys: r.keys, Store: st.store, Pages: hub, Healthy: r.healthy, Probe: r.links.Reach, JWKS: st.signer.JWKS(),
-		Front:   &server.Front{Service: c.behind.service.Host, Agree: r.agree},
+		Front: &server.Front{
+			Service: c.behind.service.Host, Agree: r.agree, Watch: r.watch, Watched: r.watched, Held: r.keys.Held, Listen: r.listen,
+		},
+		Outbox:  box,
 		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
 		Limits: c.limits(), Ways: c.Ways,
 	})
-	return &service{front: r, hub: hub, web: web, state: st, log: log}, nil
+	return &service{front: r, outbox: box, hub: hub, web: web, state: st, log: log}, nil
 }
 
 // openRelay connects the keys of the service with the links to its broker; nothing connects yet.
@@ -105,11 +116,11 @@ func openRelay(ctx context.Context, dir string, store *history.Store, b *behind,
 	if err != nil {
 		return nil, err
 	}
-	vault, err := access.OpenVault(filepath.Join(dir, "sealing-key.json"))
+	vault, err := access.OpenVault(sealingKeyFile(dir))
 	if err != nil {
 		return nil, err
 	}
-	r := &relay{service: service}
+	r := &relay{service: service, watching: map[string]func(){}}
 	r.store, r.log = store, log
 	if r.keys, err = access.OpenForeignKeys(ctx, heldRows{store}, service, vault, log); err != nil {
 		return nil, err
@@ -117,6 +128,7 @@ func openRelay(ctx context.Context, dir string, store *history.Store, b *behind,
 	r.links, err = mqttproxy.NewUplinks(mqttproxy.UplinksConfig{
 		Addresses: b.brokers, TLS: &tls.Config{RootCAs: b.roots, MinVersion: tls.VersionTLS12}, Program: vault.Name(), Log: log,
 		Secret: r.keys.Secret, Check: r.keys.Check, Ended: r.keys.End, Agreed: r.keys.Agreed, Take: r.taking(r.understand, nil), Linked: r.linked,
+		Echo: r.keys.Echo, SetEcho: r.echoed,
 	})
 	return r, err
 }
@@ -129,12 +141,19 @@ func (r heldRows) HeldKeys(ctx context.Context) ([]access.HeldKey, error) {
 	rows, err := r.Store.HeldKeys(ctx)
 	keys := make([]access.HeldKey, len(rows))
 	for i, k := range rows {
-		keys[i] = access.HeldKey{Sub: k.Subject, ID: k.ID, Print: k.Print, Sealed: k.Sealed, Until: k.Until, Used: k.Used, Agreed: k.Agreed, Linked: k.Linked}
+		keys[i] = access.HeldKey{Sub: k.Subject, ID: k.ID, Print: k.Print, Sealed: k.Sealed, Until: k.Until, Used: k.Used,
+			HeldMarks: access.HeldMarks{Agreed: k.Agreed, Linked: k.Linked, Watched: k.Watched, Echo: access.Echo(k.Echo)}}
 	}
 	return keys, err
 }
 
 // PutHeldKey keeps one.
 func (r heldRows) PutHeldKey(ctx context.Context, k access.HeldKey) error {
-	return r.Store.PutHeldKey(ctx, history.HeldKey{Subject: k.Sub, ID: k.ID, Print: k.Print, Sealed: k.Sealed, Until: k.Until, Used: k.Used, Agreed: k.Agreed, Linked: k.Linked})
+	return r.Store.PutHeldKey(ctx, history.HeldKey{Subject: k.Sub, ID: k.ID, Print: k.Print, Sealed: k.Sealed, Until: k.Until, Used: k.Used,
+		Agreed: k.Agreed, Linked: k.Linked, Watched: k.Watched, Echo: int(k.Echo)})
+}
+
+// MarkHeldKey sets what is remembered about one.
+func (r heldRows) MarkHeldKey(ctx context.Context, id string, mark access.Mark, value int) (bool, error) {
+	return r.Store.MarkHeldKey(ctx, id, history.HeldMark(mark), value)
 }

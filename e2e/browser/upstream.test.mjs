@@ -107,6 +107,98 @@ async function strictBroker(key) {
   return { address: `mqtt://127.0.0.1:${port}`, program, dir };
 }
 
+/** rival is another program with the same key, which always comes back. */
+function rival(key, broker) {
+  const at = new URL(broker.address);
+  const who = ["-h", at.hostname, "-p", at.port, "-i", key.sub, "-u", key.jti, "-P", key.key];
+  const program = new Program("mosquitto_sub", [...who, "-t", key.messages]);
+  running.push(program);
+  return program;
+}
+
+test("a fight for the one connection: the server offers to hold it", { skip: !existsSync(plugin) }, async () => {
+  const loft = await back.key("loft");
+  const broker = await strictBroker(loft);
+  const front = await inFront("--upstream-mqtt", broker.address);
+  const who = await visitor(browser);
+  const page = await who.page();
+  await signIn(page, front.url, loft.key);
+  await page.getByRole("button", { name: "Disconnect it and use this key here" }).click({ timeout: 15_000 });
+  await front.program.says(/link to the upstream broker is up/);
+  const other = rival(loft, broker);
+  await strip(page, "Something else is using the same access key").waitFor({ timeout: 40_000 });
+  const offer = page.getByRole("button", { name: "Let this server hold the connection" });
+  await offer.waitFor();
+  assert.match(await page.locator("[data-offer]").innerText(), /everything that is open here shares it/);
+  await shoot(page, "offer");
+  const tries = front.program.text.split("link to the upstream broker is up").length;
+  await offer.click();
+  await page.getByRole("switch", { name: "Keep listening when no page is open", checked: true }).waitFor();
+  await strip(page, "Something else is using the same access key").waitFor();
+  assert.equal(await offer.count(), 0, "what is done is offered again");
+  await front.program.says(new RegExp(`(?:link to the upstream broker is up[^]*){${tries}}`)); // at once, not in a minute
+  await other.kill();
+  await page.reload();
+  await page.locator("[data-strip][hidden]").waitFor({ state: "attached", timeout: 90_000 });
+  who.calm();
+  await who.close();
+  await front.end();
+  await broker.program.kill();
+  rmSync(broker.dir, { recursive: true, force: true });
+});
+
+/** shoot takes the pictures that somebody looks at: SHOTS is the folder for them. */
+async function shoot(page, name) {
+  if (!process.env.SHOTS) return;
+  for (const colorScheme of ["light", "dark"]) {
+    for (const [width, height] of [[390, 844], [1280, 800]]) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height });
+      await page.screenshot({ path: join(process.env.SHOTS, `${name}-${colorScheme}-${width}.png`), fullPage: name !== "offer" });
+    }
+  }
+  await page.setViewportSize({ width: 1280, height: 800 });
+}
+
+test("the holder of a key has this server keep listening, by keyboard, and without scripts", async () => {
+  const front = await inFront();
+  const who = await visitor(browser);
+  const page = await who.page();
+  const hall = await back.key("hall");
+  await signIn(page, front.url, hall.key);
+  await live(page);
+  await front.program.says(/link to the upstream broker is up/);
+  await back.send(hall, { temperature: 20.5, humidity: 61 });
+  await shows(page, "hall", "temperature", "20\\.5");
+  const control = page.getByRole("switch", { name: "Keep listening when no page is open" });
+  assert.equal(await control.getAttribute("aria-checked"), "false");
+  assert.match(await control.evaluate((e) => document.getElementById(e.getAttribute("aria-describedby")).innerText), /day and night/);
+  const box = await control.boundingBox();
+  assert.ok(box.width >= 44 && box.height >= 44, `the switch is ${box.width} by ${box.height}`);
+  await shoot(page, "off");
+  await control.focus();
+  await page.keyboard.press("Space");
+  await page.getByRole("switch", { checked: true }).waitFor();
+  assert.ok(await control.evaluate((e) => e === document.activeElement), "the focus is lost");
+  await front.program.says(/watched"?[=:]true/);
+  await shoot(page, "on");
+  await control.press("Enter");
+  await page.getByRole("switch", { checked: false }).waitFor();
+
+  const plain = await visitor(browser, { javaScriptEnabled: false, storageState: await who.context.storageState() });
+  const bare = await plain.page();
+  await bare.goto(front.url);
+  await bare.getByRole("switch", { checked: false }).click();
+  await bare.getByRole("switch", { checked: true }).waitFor();
+  await plain.close();
+
+  await front.program.kill();
+  await control.click(); // nobody is there to do it
+  await page.locator("[data-watch-said]", { hasText: "That was not done" }).waitFor();
+  assert.equal(await control.getAttribute("aria-checked"), "false");
+  await who.close();
+});
+
 test("a broker that insists on the device's name: the page asks first", { skip: !existsSync(plugin) }, async () => {
   const barn = await back.key("barn");
   const broker = await strictBroker(barn);

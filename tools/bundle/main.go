@@ -61,7 +61,7 @@ func build(root string) error {
 // pageOptions bundles what pages load. Chunks that come later, such as the developer view, are split off.
 func pageOptions(root, out string) api.BuildOptions {
 	o := common(root, out)
-	o.EntryPoints = []string{"web/src/board.ts", "web/src/signin.ts", "web/src/enter.ts", "web/src/check.ts", "web/src/css/trellis.css"}
+	o.EntryPoints = []string{"web/src/board.ts", "web/src/signin.ts", "web/src/enter.ts", "web/src/check.ts", "web/src/watch.ts", "web/src/css/trellis.css"}
 	o.EntryNames, o.ChunkNames = "[name]-[hash]", "[name]-[hash]"
 	o.Splitting = true
 	return o

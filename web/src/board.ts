@@ -26,6 +26,10 @@ const now = () => Date.now() + skew;
 
 const board = new Board(find(document, "[data-groups]"), now);
 const status = new Status();
+const answers = [
+  [document.querySelector<HTMLElement>("[data-agree]"), "consent"],
+  [document.querySelector<HTMLElement>("[data-offer]"), "taken"],
+] as const;
 const ways = (document.documentElement.dataset.ways ?? "").split(" ");
 const link = new Link({ ...settings, ways }, hear);
 
@@ -112,8 +116,8 @@ function refresh(): void {
   let what = shown(state, at, { online: navigator.onLine, secure: location.protocol === "https:", opened });
   if (what.strip === "" && upstream)
     what = { ...what, strip: upstream.words || say.upstreamDown(upstream.since, at), known: false };
-  const agree = document.querySelector<HTMLElement>("[data-agree]");
-  if (agree) agree.hidden = upstream?.why !== "consent" || what.strip !== upstream.words;
+  const why = upstream && what.strip === upstream.words ? upstream.why : ""; // what the strip speaks of now
+  for (const [form, when] of answers) if (form) form.hidden = why !== when;
   if (what.strip !== "" && state.lastLive > 0 && state.link !== "live") troubled = true;
   status.show(what, at);
   board.tick(what.known);
