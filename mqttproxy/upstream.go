@@ -95,8 +95,8 @@ type Uplinks struct {
 	ending  map[string]chan struct{} // links that are saying goodbye: the next one of the key waits for that
 	holders map[access.Subject]string
 	running sync.WaitGroup
-	dropped uint64 // QoS 0 messages that links now over had no room for
-	strays  uint64 // and messages of topics that they had not asked for
+
+	counts uplinkCounts
 }
 
 // NewUplinks makes Uplinks; they connect when somebody needs it.
@@ -140,7 +140,8 @@ func (u *Uplinks) open(g access.Grant) *uplink {
 		inbox: newInbox(u.Waiting, u.WaitBytes), before: u.ending[g.KeyID],
 		over: make(chan struct{}), cancel: cancel, nudge: make(chan struct{}, 1), since: time.Now(),
 	}
-	l.echoes = &echoes{within: u.EchoIn, most: u.Waiting, mostBytes: u.WaitBytes, wake: func() {
+	l.inbox.lostAll = &u.counts.dropped
+	l.echoes = &echoes{returned: &u.counts.echoes, within: u.EchoIn, most: u.Waiting, mostBytes: u.WaitBytes, wake: func() {
 		select {
 		case l.inbox.full <- struct{}{}:
 		default:
@@ -179,8 +180,6 @@ func (u *Uplinks) retire(l *uplink) {
 func (u *Uplinks) forget(l *uplink) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.dropped += l.inbox.lost()
-	u.strays += l.strayed()
 	if u.ending[l.keyID] == l.over {
 		delete(u.ending, l.keyID)
 	}
@@ -244,7 +243,8 @@ func (unsureError) Sentence() string {
 
 // Publish sends a page's message by the link of its topic's key. At QoS 1 it returns nil when the upstream broker has
 // acknowledged the message. Nothing is kept to be sent later.
-func (u *Uplinks) Publish(ctx context.Context, topic string, payload []byte, qos byte) error {
+func (u *Uplinks) Publish(ctx context.Context, topic string, payload []byte, qos byte) (err error) {
+	defer func() { u.counts.published(qos, err) }()
 	l := u.linkOf(topic)
 	if l == nil {
 		return fmt.Errorf("publish upstream: nobody here holds the key of %q", topic)
@@ -258,7 +258,7 @@ func (u *Uplinks) Publish(ctx context.Context, topic string, payload []byte, qos
 	if !soon(ctx, func() bool { return l.echoes.begin(sum, sent) }) {
 		return fmt.Errorf("publish upstream: %w", errCrowded)
 	}
-	err := c.publish(ctx, topic, payload, qos)
+	err = c.publish(ctx, topic, payload, qos)
 	if show := l.echoes.end(sum, err == nil); show != nil {
 		soon(ctx, func() bool { return l.inbox.put(*show, 1) }) // it is on its way: it must not be missing here
 	}
@@ -308,28 +308,6 @@ func (u *Uplinks) Reach(ctx context.Context) (took time.Duration, err error) {
 		err = errors.Join(err, failed)
 	}
 	return 0, fmt.Errorf("reach the upstream broker: %w", err)
-}
-
-// UplinksStats counts links, and what they had no room for.
-type UplinksStats struct {
-	Links, Up int
-	Dropped   uint64 // QoS 0 messages
-	Strays    uint64 // messages of topics that were not asked for
-}
-
-// Stats tells how the links are now.
-func (u *Uplinks) Stats() UplinksStats {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	s := UplinksStats{Links: len(u.links), Dropped: u.dropped, Strays: u.strays}
-	for _, l := range u.links {
-		s.Dropped += l.inbox.lost()
-		s.Strays += l.strayed()
-		if l.current() != nil {
-			s.Up++
-		}
-	}
-	return s
 }
 
 // Close ends every session and returns when all are over, or when ctx is. The broker keeps them: what comes at QoS 1 meanwhile

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,8 +15,9 @@ const lateEcho = time.Minute
 // may grant the subscription and still keep what it brings to itself, so what counts is whether the echo came.
 type echoes struct {
 	within          time.Duration
-	wake            func() // there is a new time to wake at
-	most, mostBytes int    // of what was not shown yet; as many of what was are known by their sums
+	returned        *atomic.Uint64 // counts the echoes that came, of all links; nil: nobody does
+	wake            func()         // there is a new time to wake at
+	most, mostBytes int            // of what was not shown yet; as many of what was are known by their sums
 
 	mu      sync.Mutex
 	granted bool // the broker has granted our own publish topic on this connection
@@ -87,6 +89,7 @@ func (e *echoes) came(topic string, payload []byte) bool {
 		return true
 	}
 	e.heard = true
+	count(e.returned)
 	return !e.remove(i).shown
 }
 
