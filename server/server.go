@@ -46,7 +46,7 @@ type Pages interface {
 	EndSignIn(id string)
 }
 
-// Config says what a Server stands on. All but Front and the last six are required.
+// Config says what a Server stands on. All but Front and the last seven are required.
 type Config struct {
 	Keys    Keys
 	Store   Store
@@ -59,6 +59,7 @@ type Config struct {
 	Account string                                                          // whose messages an operator sees
 	Region  string
 
+	Counted   Counted        // what is told at /metrics
 	Limits    Limits         // of pages
 	Ways      []string       // that pages may go, best first; none means all
 	PublicURL *url.URL       // the address people use; nil means whatever address they came by
@@ -76,8 +77,12 @@ type Server struct {
 	pipes    *mqttproxy.Pipes
 	checks   *mqttproxy.Pipes // of strangers
 	probe    brokerProbe
+	links    heldLinks
+	tallies  tallies
+	metrics  *metricsServer
 
 	mu      sync.Mutex
+	started bool
 	closing bool
 	doors   sync.WaitGroup // WebSocket connections that outlived their handler
 	stop    context.CancelFunc
@@ -92,7 +97,9 @@ func New(c Config) *Server {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{Config: c, limits: newLimits(c.Now, cmp.Or(c.Limits.PerAddress, mqttproxy.PagesPerAddress))}
+	s := &Server{Config: c, tallies: newTallies(), metrics: newMetricsServer(c.Log)}
+	s.limits = newLimits(c.Now, cmp.Or(c.Limits.PerAddress, mqttproxy.PagesPerAddress))
+	s.limits.met = func(limit string) { s.tallies.limited.WithLabelValues(limit).Inc() }
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.probe.send, s.probe.ctx = c.Probe, s.ctx
 	s.sessions = newSessions(c.Store, s.secure())
@@ -141,6 +148,7 @@ func (s *Server) Close(ctx context.Context) error {
 	if s.http.Shutdown(soon) != nil {
 		_ = s.http.Close() // somebody did not finish in time
 	}
+	_ = s.metrics.Close()
 	over := make(chan struct{})
 	go func() { // ends with the last connection, which ctx cannot make faster
 		defer close(over)

@@ -23,6 +23,7 @@ type service struct {
 	web    *server.Server
 	demo   *pretend
 	log    *slog.Logger
+	token  string // who wants the numbers has to send it; empty: nothing has to be sent
 }
 
 // serve answers until ctx ends or a part fails.
@@ -46,7 +47,11 @@ func (s *service) serve(ctx context.Context, l listeners, ready func() error) er
 		stopBackground()
 		return err
 	})
+	if l.metrics != nil {
+		running.Go(func() error { return s.serveMetrics(l.metrics, s.token) })
+	}
 	running.Go(func() error { return s.watch(ended, background) })
+	s.web.Ready()
 	running.Go(ready)
 	err := running.Wait()
 	if errors.Is(err, context.Canceled) {

@@ -97,13 +97,14 @@ func (c *serveCommand) startFront(ctx context.Context, st *state, public *url.UR
 	hub.Start()
 	r.keys.OnEnd(hub.EndKey)
 	r.resume()
-	web := server.New(server.Config{
+	s := &service{relay: r, hub: hub, state: st, log: log, token: c.token}
+	s.web = server.New(server.Config{
 		Keys: r.keys, Store: st.store, Pages: hub, Healthy: r.healthy, Probe: r.links.Reach, JWKS: st.signer.JWKS(),
-		Front:   &server.Front{Agree: r.agree},
+		Front:   &server.Front{Agree: r.agree, Link: r.StateOf, Links: r.links.Stats, Asked: r.service.Asked},
 		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
-		Limits: c.limits(), Ways: c.Ways,
+		Limits: c.limits(), Ways: c.Ways, Counted: s.counted(),
 	})
-	return &service{relay: r, hub: hub, web: web, state: st, log: log}, nil
+	return s, nil
 }
 
 // openRelay connects the keys of the service with the links to its broker; nothing connects yet.
