@@ -116,6 +116,7 @@ type Pipes struct {
 	born     time.Time // pipes count their time from here
 	buffered atomic.Int64
 	limited  refusals
+	panics   atomic.Uint64
 
 	mu        sync.Mutex
 	closed    bool

@@ -7,6 +7,7 @@ type PipesStats struct {
 	Open     map[string]int    // by the way that their bytes come down, or did when they last came; "none" for those that none has come to yet
 	Buffered int64             // bytes kept for all pages
 	Limited  map[string]uint64 // refusals, by which limit it was
+	Panics   uint64            // mistakes of ours that ended a WebSocket
 }
 
 // wayNone is that of a pipe from which nobody has taken bytes yet.
@@ -44,7 +45,7 @@ func (p *pipe) takenBy(way string) {
 
 // Stats tells how the pipes are now.
 func (s *Pipes) Stats() PipesStats {
-	out := PipesStats{Open: map[string]int{waySocket: 0, wayStream: 0, wayPoll: 0, wayNone: 0}, Buffered: s.buffered.Load(), Limited: map[string]uint64{}}
+	out := PipesStats{Open: map[string]int{waySocket: 0, wayStream: 0, wayPoll: 0, wayNone: 0}, Buffered: s.buffered.Load(), Limited: map[string]uint64{}, Panics: s.panics.Load()}
 	for limit, n := range s.limited {
 		out.Limited[limit] = n.Load()
 	}

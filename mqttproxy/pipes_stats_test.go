@@ -54,3 +54,25 @@ func TestLimitsOfPipesAreCounted(t *testing.T) {
 		t.Errorf("one sent too fast: %v", got)
 	}
 }
+
+// deadEnd is a WebSocket of which only its end matters.
+type deadEnd struct {
+	messenger
+	ended Reason
+}
+
+func (d *deadEnd) End(r Reason) { d.ended = r }
+
+func TestMistakesOfLinesAreCounted(t *testing.T) {
+	pipes := testPipes(PipesConfig{})
+	defer pipes.Close()
+	end := &deadEnd{}
+	func() {
+		l := &line{pipes: pipes, socket: end}
+		defer l.survive(t.Context())
+		panic("a mistake of ours")
+	}()
+	if n := pipes.Stats().Panics; n != 1 || end.ended != Fault {
+		t.Errorf("%d counted, and the page was told %v", n, end.ended)
+	}
+}

@@ -61,7 +61,10 @@ func newTallies() tallies {
 	for _, limit := range limitNames {
 		t.limited.WithLabelValues(limit)
 	}
-	for _, known := range []error{access.ErrKeyUnknown, access.ErrKeyRevoked, access.ErrKeyExpired, errCode} {
+	for _, known := range []error{
+		access.ErrKeyMissing, access.ErrKeyUnknown, access.ErrKeyRevoked, access.ErrKeyExpired, errCode, tooMany{},
+		access.ErrServiceAway, access.ErrServiceCertificate, access.ErrServiceLimited, access.ErrClaims, errors.New("any other"),
+	} {
 		t.refused.WithLabelValues(problemOf(known).reason)
 	}
 	return t

@@ -19,10 +19,13 @@ func (numbers) Describe(chan<- *prometheus.Desc) {}
 // Collect asks everybody for their numbers.
 func (n numbers) Collect(to chan<- prometheus.Metric) {
 	s, c := n.s, n.s.Counted
-	all := append(stateNumbers(s), pipeNumbers(s.pipes.Stats(), s.checks.Stats())...)
+	pages, checks := s.pipes.Stats(), s.checks.Stats()
+	all := append(stateNumbers(s), pipeNumbers(pages, checks)...)
 	dropped := map[string]uint64{}
 	if c.Hub != nil {
-		all = append(all, hubNumbers(c.Hub(), dropped)...)
+		found := c.Hub()
+		found.Panics += pages.Panics + checks.Panics
+		all = append(all, hubNumbers(found, dropped)...)
 	}
 	if c.Record != nil {
 		found := c.Record()
