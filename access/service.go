@@ -63,6 +63,7 @@ type Service struct {
 	within time.Duration
 	now    func() time.Time
 	secret [32]byte // answers are remembered under a hash that only this process can make
+	asked  askings
 
 	mu    sync.Mutex
 	known map[[32]byte]remembered
@@ -151,9 +152,10 @@ func (s *Service) Again(ctx context.Context, key string) (Claims, error) {
 	return s.ask(ctx, key, s.print(key))
 }
 
-func (s *Service) ask(ctx context.Context, key string, at [32]byte) (Claims, error) {
+func (s *Service) ask(ctx context.Context, key string, at [32]byte) (_ Claims, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.within)
 	defer cancel()
+	defer func() { s.asked.note(err, s.now()) }()
 	for try := 1; ; try++ {
 		c, err := s.once(ctx, key)
 		switch {

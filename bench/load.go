@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -14,7 +15,7 @@ import (
 // Sizes of the load. Several publishers, because one connection may send 100 messages a second here.
 const (
 	senders = 20
-	window  = 256                    // messages that have not reached every subscriber yet
+	window  = 256                    // messages that have not reached every subscriber yet, where nobody says otherwise
 	stuck   = 3 * time.Second        // without any delivery: the rest was dropped
 	calm    = 500 * time.Millisecond // for what the flood left behind to be over
 )
@@ -36,6 +37,7 @@ func (p pace) perSecond() float64 { return 1 / p.every.Seconds() }
 type crowd struct {
 	clients []*wire.Client
 	topics  []string
+	payload func(time.Time) []byte // nil: envelope
 	sent    int
 }
 
@@ -49,7 +51,11 @@ func (c *crowd) add(client *wire.Client, topic string, err error) error {
 func (c *crowd) publish() error {
 	i := c.sent % len(c.clients)
 	c.sent++
-	return c.clients[i].Send(wire.Message{Topic: c.topics[i], Payload: envelope(time.Now())}.Packet())
+	payload := c.payload
+	if payload == nil {
+		payload = envelope
+	}
+	return c.clients[i].Send(wire.Message{Topic: c.topics[i], Payload: payload(time.Now())}.Packet())
 }
 
 func (c *crowd) leave() {
@@ -60,11 +66,12 @@ func (c *crowd) leave() {
 
 // load is what is put on one way.
 type load struct {
-	server peer
+	server worker
 	front  *proxy // nil if there is none
 	to     *pages
 	from   *crowd
 	long   time.Duration // as fast as the slowest subscriber allows; 0 means not at all
+	window int64         // messages under way meanwhile; 0 means 256
 	gentle pace          // afterwards; no messages mean not at all
 }
 
@@ -143,7 +150,7 @@ func microseconds(d time.Duration) float64 { return float64(d.Microseconds()) }
 
 // publish keeps a window of messages under way and returns how many were published, when all have come or nothing comes any more.
 func (l load) publish() (sent int64, err error) {
-	all := l.to
+	all, window := l.to, cmp.Or(l.window, window)
 	for until := time.Now().Add(l.long); time.Now().Before(until); sent++ {
 		if !all.reached((sent - window) * all.reach) {
 			return sent, nil

@@ -81,6 +81,9 @@ func run(o options) error {
 	found := results{}
 	for round := range o.rounds {
 		for _, m := range some {
+			if m.most > 0 && round >= m.most {
+				continue
+			}
 			began := time.Now()
 			if err := m.run(o, round, found); err != nil {
 				return fmt.Errorf("%s: %w", m.name, err)

@@ -17,6 +17,7 @@ type measure struct {
 	name  string
 	ways  []string
 	begin func(options) (bed, error)
+	most  int // rounds; 0 means as many as are asked for
 }
 
 // bed is what a measure's ways share in one round.
@@ -34,11 +35,12 @@ const (
 
 // measures are all that is measured, in order.
 var measures = []measure{
-	{"fan-out", []string{byMQTT, bySocket, byStream, byPoll, toMosquitto}, each(fanOut)},
-	{"relay", waysOf(relayedWays), startRelays},
-	{"memory", []string{byMQTT, bySocket, byStream, byPoll, toMosquitto, toNginx, toHAProxy}, each(idlePages)},
-	{"devices", []string{byMQTT, toMosquitto}, each(idleDevices)},
-	{"durable", []string{byMQTT, toMosquitto}, each(durable)},
+	{"fan-out", []string{byMQTT, bySocket, byStream, byPoll, toMosquitto}, each(fanOut), 0},
+	{"relay", waysOf(relayedWays), startRelays, 0},
+	{"upstream", upstreamNames(), startUpstreams, 2}, // thousands of readers take their time
+	{"memory", []string{byMQTT, bySocket, byStream, byPoll, toMosquitto, toNginx, toHAProxy}, each(idlePages), 0},
+	{"devices", []string{byMQTT, toMosquitto}, each(idleDevices), 0},
+	{"durable", []string{byMQTT, toMosquitto}, each(durable), 0},
 }
 
 // alone has each way start a server of its own.

@@ -96,21 +96,33 @@ func several(n int, do func(i int) error) error {
 
 // openPages opens n pages and begins to read; one message reaches as many as reach.
 func openPages(n, reach int, open opener) (*pages, error) {
-	some := &pages{all: make([]*page, n), reach: int64(reach), whole: make(chan struct{}, 1), over: make(chan struct{})}
-	err := several(n, func(i int) (err error) {
-		some.all[i], err = some.open(open, i)
-		return err
-	})
-	if err != nil {
-		closeAll(some.all)
-		return nil, err
+	some := newPages(n, reach)
+	if err := some.grow(0, n, open); err != nil {
+		return nil, errors.Join(err, some.close())
 	}
-	for _, p := range some.all {
-		some.running.Go(func() { some.read(p) })
-	}
-	some.running.Go(some.sign)
+	some.begin()
 	return some, nil
 }
+
+// newPages has room for n pages; grow opens them, and begin is for when all are there.
+func newPages(n, reach int) *pages {
+	return &pages{all: make([]*page, n), reach: int64(reach), whole: make(chan struct{}, 1), over: make(chan struct{})}
+}
+
+func (all *pages) grow(from, to int, open opener) error {
+	err := several(to-from, func(i int) (err error) {
+		all.all[from+i], err = all.open(open, from+i)
+		return err
+	})
+	for _, p := range all.all[from:to] {
+		if p != nil {
+			all.running.Go(func() { all.read(p) })
+		}
+	}
+	return err
+}
+
+func (all *pages) begin() { all.running.Go(all.sign) }
 
 // openSome opens n pages that nobody reads from yet.
 func openSome(n int, open opener) ([]*page, error) {
@@ -212,6 +224,9 @@ func (all *pages) close() error {
 // leave says goodbye for all; a page that cannot has ended already.
 func leave(all []*page) {
 	_ = several(len(all), func(i int) error {
+		if all[i] == nil {
+			return nil // it was not opened
+		}
 		_, _ = all[i].Write(wire.Bare(wire.DISCONNECT))
 		return nil
 	})

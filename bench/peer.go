@@ -19,17 +19,22 @@ import (
 	"trellis/e2e/wire"
 )
 
+// worker is a server that is looked at.
+type worker interface {
+	cpu() (time.Duration, error)
+	memory() (float64, error)
+	stop()
+}
+
 // peer is one server under load.
 type peer interface {
+	worker
 	// publisher opens a connection that may publish on topic; sink opens the session that its messages are also kept for.
 	publisher(n int) (client *wire.Client, topic string, err error)
 	sink() (*wire.Client, error)
 
 	page(by string) opener              // of pages that have subscribed to every publish
 	device(n int) (*wire.Client, error) // a device that has subscribed to its messages
-	cpu() (time.Duration, error)
-	memory() (float64, error)
-	stop()
 }
 
 // trellis is our side.
@@ -50,35 +55,43 @@ const (
 )
 
 func startTrellis(o options, keys int, flags ...string) (*trellis, error) {
-	dir, err := os.MkdirTemp("", "bench-trellis-")
+	t, found, err := openTrellis(o, `(?s)Open\s+(http://([^/]+))/enter#(\S+).*mqtt://(\S+)`, append([]string{"--mqtt", "127.0.0.1:0"}, flags...)...)
 	if err != nil {
 		return nil, err
 	}
-	p, err := launch(dir, o.binary, append([]string{
-		"serve", "--listen", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--data", dir, "--log-level", "warn",
-		"--trusted-proxy", "127.0.0.1/32", // each page comes from an address of its own
-	}, flags...)...)
-	if err != nil {
-		return nil, err
-	}
-	t := &trellis{process: p}
-	open := regexp.MustCompile(`(?s)Open\s+(http://([^/]+))/enter#(\S+).*mqtt://(\S+)`)
-	var found []string
-	if err := p.await(func() bool { found = open.FindStringSubmatch(p.out.String()); return found != nil }); err != nil {
-		p.stop()
-		return nil, err
-	}
-	t.site, t.http, t.mqtt = found[1], found[2], found[4]
-	if err := errors.Join(t.enter(found[3]), t.addKeys(o, keys)); err != nil {
-		p.stop()
+	t.mqtt = found[4]
+	if err := errors.Join(t.signIn("/enter", url.Values{"code": {found[3]}}), t.addKeys(o, keys)); err != nil {
+		t.stop()
 		return nil, err
 	}
 	return t, nil
 }
 
-// enter takes the operator's link, as the page behind it does.
-func (t *trellis) enter(code string) error {
-	request, err := http.NewRequest(http.MethodPost, t.site+"/enter", strings.NewReader(url.Values{"code": {code}}.Encode()))
+// openTrellis starts one and waits until it says where it is: its site and that without http:// are the first two that the pattern
+// finds.
+func openTrellis(o options, says string, flags ...string) (t *trellis, found []string, err error) {
+	dir, err := os.MkdirTemp("", "bench-trellis-")
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := launch(dir, o.binary, append([]string{
+		"serve", "--listen", "127.0.0.1:0", "--data", dir, "--log-level", "warn",
+		"--trusted-proxy", "127.0.0.1/32", // each page comes from an address of its own
+	}, flags...)...)
+	if err != nil {
+		return nil, nil, err
+	}
+	open := regexp.MustCompile(says)
+	if err := p.await(func() bool { found = open.FindStringSubmatch(p.out.String()); return found != nil }); err != nil {
+		p.stop()
+		return nil, nil, err
+	}
+	return &trellis{process: p, site: found[1], http: found[2]}, found, nil
+}
+
+// signIn posts a form as one of its pages does: that of the operator's link, or that for keys.
+func (t *trellis) signIn(path string, form url.Values) error {
+	request, err := http.NewRequest(http.MethodPost, t.site+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		return err
 	}
@@ -86,14 +99,14 @@ func (t *trellis) enter(code string) error {
 	request.Header.Set("Origin", t.site)
 	answer, err := http.DefaultTransport.RoundTrip(request)
 	if err != nil {
-		return fmt.Errorf("open the operator's link: %w", err)
+		return fmt.Errorf("sign in at %s: %w", path, err)
 	}
 	defer func() { _ = answer.Body.Close() }()
 	for _, c := range answer.Cookies() {
 		t.cookie = c.Name + "=" + c.Value
 	}
 	if t.cookie == "" {
-		return fmt.Errorf("open the operator's link: %s and no cookie", answer.Status)
+		return fmt.Errorf("sign in at %s: %s and no cookie", path, answer.Status)
 	}
 	return nil
 }
@@ -243,6 +256,17 @@ type mosquitto struct {
 
 // startMosquitto starts Debian's broker; durable turns on what makes it keep every change.
 func startMosquitto(durable bool) (*mosquitto, error) {
+	return launchMosquitto(func(dir string) (string, error) {
+		settings := "allow_anonymous true\n"
+		if durable {
+			settings += "persistence true\npersistence_location " + dir + "/\nautosave_interval 1\nautosave_on_changes true\n"
+		}
+		return settings, nil
+	})
+}
+
+// launchMosquitto starts it with further settings.
+func launchMosquitto(further func(dir string) (string, error)) (*mosquitto, error) {
 	name, err := find("mosquitto")
 	if err != nil {
 		return nil, err
@@ -256,13 +280,15 @@ func startMosquitto(durable bool) (*mosquitto, error) {
 		return nil, err
 	}
 	settings := fmt.Sprintf("listener %s 127.0.0.1\nlistener %s 127.0.0.1\nprotocol websockets\n", port(m.tcp), port(m.ws)) +
-		"allow_anonymous true\nmax_queued_messages 0\nset_tcp_nodelay true\nlog_type error\n"
+		"max_queued_messages 0\nset_tcp_nodelay true\nlog_type error\n"
 	if os.Getuid() == 0 {
 		settings += "user root\n" // else it gives up its rights, and with them this folder
 	}
-	if durable {
-		settings += "persistence true\npersistence_location " + dir + "/\nautosave_interval 1\nautosave_on_changes true\n"
+	more, err := further(dir)
+	if err != nil {
+		return nil, err
 	}
+	settings += more
 	file := filepath.Join(dir, "mosquitto.conf")
 	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
 		return nil, err
@@ -310,13 +336,15 @@ func (m *mosquitto) sink() (*wire.Client, error) {
 	return c, err
 }
 
-func (m *mosquitto) page(string) opener {
+func (m *mosquitto) page(string) opener { return m.pageOn("home/local/+/publish") }
+
+func (m *mosquitto) pageOn(filter string) opener {
 	return func(ctx context.Context, dial dialer, n int) (*page, error) {
 		c, err := openSocket(ctx, dial, "ws://"+m.ws+"/mqtt", nil)
 		if err != nil {
 			return nil, err
 		}
-		return entered(c, wire.Login{ClientID: fmt.Sprintf("page-%d", time.Now().UnixNano())}, "home/local/+/publish")
+		return entered(c, wire.Login{ClientID: fmt.Sprintf("page-%d", time.Now().UnixNano())}, filter)
 	}
 }
 

@@ -64,6 +64,7 @@ func tables(o options) []table {
 	}
 	return []table{
 		relayed,
+		upstreamTable(),
 		{
 			title: fmt.Sprintf("What carries a page's session. Delivered: to %d pages, all of which read everything. Delays and up: as above.", o.pages),
 			rows: []row{

@@ -29,6 +29,7 @@ func (s *Store) Append(ctx context.Context, batch []message.Message) error {
 	if len(batch) == 0 {
 		return nil
 	}
+	began := time.Now()
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
 		newest, err := insertAll(ctx, tx, batch)
 		if err != nil {
@@ -36,6 +37,7 @@ func (s *Store) Append(ctx context.Context, batch []message.Message) error {
 		}
 		return remember(ctx, tx, newest)
 	})
+	s.counts.note(len(batch), time.Since(began), err)
 	if err != nil {
 		return fmt.Errorf("record messages: %w", err)
 	}

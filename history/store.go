@@ -42,6 +42,7 @@ type Store struct {
 
 	appended atomic.Int64  // bytes recorded since the last sweep
 	swollen  chan struct{} // asks for a sweep before its time
+	counts   counts
 
 	write *sql.DB // one connection: SQLite has one writer, and waiting in Go is fair
 	read  *sql.DB

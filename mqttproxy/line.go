@@ -99,6 +99,7 @@ func (l *line) end() {
 // survive keeps a mistake of ours from taking other pages down.
 func (l *line) survive(ctx context.Context) {
 	if panicked := recover(); panicked != nil {
+		l.pipes.panics.Add(1)
 		l.pipes.config.Log.ErrorContext(ctx, "line panicked", "panic", panicked, "stack", string(debug.Stack()))
 		l.socket.End(Fault)
 	}

@@ -28,6 +28,7 @@ type pipe struct {
 	turn     uint64 // of who takes bytes down; an older one has been taken over from, or dropped
 	dropped  bool   // the older one was
 	line     *line  // takes bytes down; nil while a request does, or nobody
+	way      string // by which bytes came down last; empty: they never did
 	lines    []*line
 	takers   int  // those that take bytes down, those included that are being taken over from
 	uploads  int  // requests that bring bytes up
@@ -126,6 +127,7 @@ func (p *pipe) put(b []byte) (n int, room <-chan struct{}, line *line, err error
 	if n > 0 {
 		if p.pipes.buffered.Add(int64(n)) > p.pipes.config.Buffered {
 			p.pipes.buffered.Add(int64(-n))
+			p.pipes.limited.note(&refusedBytes)
 			return 0, nil, nil, TooManyBytes
 		}
 		p.down.keep(b[:n])

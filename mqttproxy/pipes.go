@@ -115,6 +115,8 @@ type Pipes struct {
 	config   PipesConfig
 	born     time.Time // pipes count their time from here
 	buffered atomic.Int64
+	limited  refusals
+	panics   atomic.Uint64
 
 	mu        sync.Mutex
 	closed    bool
@@ -129,7 +131,7 @@ type Pipes struct {
 // NewPipes makes Pipes; nothing runs until somebody opens one.
 func NewPipes(config PipesConfig) *Pipes {
 	return &Pipes{
-		config: config.withDefaults(), born: time.Now(),
+		config: config.withDefaults(), born: time.Now(), limited: newRefusals(),
 		byID: map[string]*pipe{}, byAddress: map[string]int{}, byHolder: map[string]int{}, lines: map[string]int{}, signedOut: map[string]time.Duration{},
 	}
 }
@@ -152,9 +154,10 @@ func (s *Pipes) Close() {
 func (s *Pipes) clock() time.Duration { return time.Since(s.born) }
 
 // open makes a pipe for a visitor, or says what there is too much of.
-func (s *Pipes) open(v Visitor) (*pipe, *denial) {
+func (s *Pipes) open(v Visitor) (_ *pipe, refused *denial) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer func() { s.limited.note(refused) }()
 	who := holder(v.Grant)
 	switch {
 	case s.closed:
@@ -219,6 +222,7 @@ func (s *Pipes) seat(address string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lines[address] >= 2*s.config.PerAddress || s.seated >= 2*s.config.Max {
+		s.limited.note(&refusedAddress)
 		return false
 	}
 	s.lines[address]++

@@ -123,6 +123,7 @@ func (s *Pipes) Up(w http.ResponseWriter, r *http.Request, v Visitor) {
 		return
 	}
 	if !p.beginUpload() {
+		s.limited.note(&refusedUploads)
 		s.refuse(w, p, refusedUploads)
 		return
 	}

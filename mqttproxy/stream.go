@@ -43,6 +43,7 @@ func (s *Pipes) Down(w http.ResponseWriter, r *http.Request, v Visitor) {
 		return
 	}
 	defer p.detach()
+	p.takenBy(mode)
 	control := http.NewResponseController(w)
 	// The server's own limits are for short answers; here each write has one. A read limit that runs out would look as if
 	// the page had gone.

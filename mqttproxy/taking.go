@@ -30,7 +30,11 @@ func (p *pipe) tooFast(n int) bool {
 	c := &p.pipes.config
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return !p.over && p.pace.take(p.pipes.clock(), n, c.UpPerSecond, c.UpAtOnce) > 0
+	if p.over || p.pace.take(p.pipes.clock(), n, c.UpPerSecond, c.UpAtOnce) == 0 {
+		return false
+	}
+	p.pipes.limited.note(&refusedFast)
+	return true
 }
 
 // upload takes the part of body that is not known yet, as much as there is room for, and waits for room when there is
@@ -209,7 +213,7 @@ func (p *pipe) give(l *line, have int64) bool {
 	}
 	p.takeOver()
 	l.from = max(have, p.down.base)
-	p.line = l
+	p.line, p.way = l, waySocket
 	return true
 }
 

@@ -111,8 +111,8 @@ type Uplinks struct {
 	ending  map[string]chan struct{} // links that are saying goodbye: the next one of the key waits for that
 	holders map[access.Subject]string
 	running sync.WaitGroup
-	dropped uint64 // QoS 0 messages that links now over had no room for
-	strays  uint64 // and messages of topics that they had not asked for
+
+	counts uplinkCounts
 }
 
 // NewUplinks makes Uplinks; they connect when somebody needs it.
@@ -155,7 +155,8 @@ func (u *Uplinks) open(id string, e errand, sent *echoes) *uplink {
 		errand: e, up: u, id: id, inbox: newInbox(u.Waiting, u.WaitBytes), echoes: sent, before: u.ending[id],
 		over: make(chan struct{}), cancel: cancel, nudge: make(chan struct{}, 1), since: time.Now(), news: make(chan struct{}),
 	}
-	sent.within, sent.most, sent.mostBytes = u.EchoIn, u.Waiting, u.WaitBytes
+	l.inbox.lostAll = &u.counts.dropped
+	sent.within, sent.most, sent.mostBytes, sent.returned = u.EchoIn, u.Waiting, u.WaitBytes, &u.counts.echoes
 	sent.wake = func() {
 		select {
 		case l.inbox.full <- struct{}{}:
@@ -196,8 +197,6 @@ func (u *Uplinks) retire(l *uplink) {
 func (u *Uplinks) forget(l *uplink) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.dropped += l.inbox.lost()
-	u.strays += l.strayed()
 	if u.ending[l.id] == l.over {
 		delete(u.ending, l.id)
 	}
@@ -291,7 +290,8 @@ func (unsureError) Sentence() string {
 
 // Publish sends a page's message by the link of its topic's key. At QoS 1 it returns nil when the upstream broker has
 // acknowledged the message. Nothing is kept to be sent later.
-func (u *Uplinks) Publish(ctx context.Context, topic string, payload []byte, qos byte) error {
+func (u *Uplinks) Publish(ctx context.Context, topic string, payload []byte, qos byte) (err error) {
+	defer func() { u.counts.published(qos, err) }()
 	l := u.linkOf(topic)
 	if l == nil {
 		return fmt.Errorf("publish upstream: nobody here holds the key of %q", topic)
@@ -365,28 +365,6 @@ func (u *Uplinks) Reach(ctx context.Context) (took time.Duration, err error) {
 		err = errors.Join(err, failed)
 	}
 	return 0, fmt.Errorf("reach the upstream broker: %w", err)
-}
-
-// UplinksStats counts links, and what they had no room for.
-type UplinksStats struct {
-	Links, Up int
-	Dropped   uint64 // QoS 0 messages
-	Strays    uint64 // messages of topics that were not asked for
-}
-
-// Stats tells how the links are now.
-func (u *Uplinks) Stats() UplinksStats {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	s := UplinksStats{Links: len(u.links), Dropped: u.dropped, Strays: u.strays}
-	for _, l := range u.links {
-		s.Dropped += l.inbox.lost()
-		s.Strays += l.strayed()
-		if l.current() != nil {
-			s.Up++
-		}
-	}
-	return s
 }
 
 // Close ends every session and returns when all are over, or when ctx is. The broker keeps them: what comes at QoS 1 meanwhile

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"trellis/access"
@@ -18,8 +19,9 @@ const lateEcho = time.Minute
 type echoes struct {
 	asSent          bool // it is never shown as it comes back: only what was sent says that a person did
 	within          time.Duration
-	wake            func() // there is a new time to wake at
-	most, mostBytes int    // of what was not shown yet; as many of what was are known by their sums
+	returned        *atomic.Uint64 // counts the echoes that came, of all links; nil: nobody does
+	wake            func()         // there is a new time to wake at
+	most, mostBytes int            // of what was not shown yet; as many of what was are known by their sums
 
 	mu      sync.Mutex
 	granted bool // the broker has granted our own publish topic on this connection
@@ -125,12 +127,15 @@ func (e *echoes) came(a Arrival) (as Arrival, show bool) {
 	case i < 0:
 		return a, true
 	case e.asSent && e.waiting[i].due.IsZero():
+		count(e.returned)
 		e.waiting[i].back = true
 		return a, false
 	case e.asSent:
+		count(e.returned)
 		was := e.remove(i)
 		return was.sent, was.unsure
 	}
+	count(e.returned)
 	return a, !e.remove(i).shown
 }
 

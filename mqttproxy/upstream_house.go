@@ -141,7 +141,8 @@ func (u *Uplinks) Hold() {
 
 // Send sends something to any topic by the House's link; show is what people here are shown of it, once, whether or not the broker brings
 // it back to us. At QoS 1 it returns nil when the broker has acknowledged the message. Nothing is kept to be sent later.
-func (u *Uplinks) Send(ctx context.Context, topic string, payload []byte, qos byte, show Arrival) error {
+func (u *Uplinks) Send(ctx context.Context, topic string, payload []byte, qos byte, show Arrival) (err error) {
+	defer func() { u.counts.published(qos, err) }()
 	u.mu.Lock()
 	l := u.links[""]
 	u.mu.Unlock()

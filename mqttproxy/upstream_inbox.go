@@ -2,6 +2,7 @@ package mqttproxy
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"trellis/access"
@@ -28,15 +29,15 @@ const MaxKept = 128 << 10
 // so it takes what there is room for and never waits.
 type inbox struct {
 	most, mostBytes int
-	full            chan struct{} // has something in it when there is news
+	full            chan struct{}  // has something in it when there is news
+	lostAll         *atomic.Uint64 // counts what is dropped here and elsewhere; nil: nobody does
 
-	mu      sync.Mutex
-	seq     uint64
-	plain   []queued // QoS 0: the oldest go when there are too many
-	kept    []queued // QoS 1, and what we sent: none of it is ever let go
-	bytes   [2]int   // of each
-	dropped uint64
-	room    chan struct{} // closed when kept is half empty again; nil while nobody waits for that
+	mu    sync.Mutex
+	seq   uint64
+	plain []queued      // QoS 0: the oldest go when there are too many
+	kept  []queued      // QoS 1, and what we sent: none of it is ever let go
+	bytes [2]int        // of each
+	room  chan struct{} // closed when kept is half empty again; nil while nobody waits for that
 }
 
 type queued struct {
@@ -62,8 +63,9 @@ func (q *inbox) put(a Arrival, qos byte) bool {
 		q.bytes[1] += size
 	} else {
 		q.plain = append(q.plain, queued{a, q.seq})
-		for q.bytes[0] += size; len(q.plain) > q.most || (q.bytes[0] > q.mostBytes && len(q.plain) > 1); q.dropped++ {
+		for q.bytes[0] += size; len(q.plain) > q.most || (q.bytes[0] > q.mostBytes && len(q.plain) > 1); {
 			q.pop(&q.plain, 0)
+			count(q.lostAll)
 		}
 	}
 	select {
@@ -120,8 +122,9 @@ func (q *inbox) take(most int) []Arrival {
 	return batch
 }
 
-func (q *inbox) lost() uint64 {
+// size is how many wait.
+func (q *inbox) size() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.dropped
+	return len(q.plain) + len(q.kept)
 }

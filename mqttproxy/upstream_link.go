@@ -33,7 +33,7 @@ type uplink struct {
 	since   time.Time     // since when there is one, or none
 	why     Why
 	failed  bool        // a connection failed or was lost; until then a link that is not up yet is no trouble
-	strays  uint64      // messages of topics that we have not asked for
+	strayed bool        // a message came of a topic that we have not asked for
 	dropped []time.Time // when connections were lost soon after they were made
 }
 
@@ -112,12 +112,14 @@ func (l *uplink) live(ctx context.Context) (lasted time.Duration, err error) {
 		return time.Since(began), err
 	}
 	l.set(c, began)
+	l.up.counts.connected.Add(1)
 	l.up.Log.InfoContext(ctx, "link to the upstream broker is up", l.who())
 	select {
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-c.gone:
 		err = c.cause
+		l.up.counts.lost.Add(1)
 	}
 	l.set(nil, time.Now())
 	return time.Since(began), err
@@ -153,6 +155,9 @@ func (l *uplink) judge(ctx context.Context, lasted time.Duration, err error, fai
 	defer l.mu.Unlock()
 	if !l.failed {
 		l.since = time.Now()
+	}
+	if why == WhyTaken && l.why != WhyTaken {
+		l.up.counts.fights.Add(1)
 	}
 	l.why, l.failed = why, true
 	return wait
@@ -237,26 +242,24 @@ func (l *uplink) watched() (*upstreamConn, <-chan struct{}) {
 // sends is nobody's.
 func (l *uplink) wanted(a Arrival) (Arrival, bool) {
 	asked, echo := l.hears(a.Topic)
+	if asked {
+		l.up.counts.received.Add(1)
+	}
 	switch {
 	case asked && echo:
 		return l.echoes.came(a)
 	case asked:
 		return a, true
 	}
+	l.up.counts.strays.Add(1)
 	l.mu.Lock()
-	l.strays++
-	first := l.strays == 1
+	first := !l.strayed
+	l.strayed = true
 	l.mu.Unlock()
 	if first {
 		l.up.Log.Warn("the upstream broker sends what was not asked for, it is dropped", l.who(), "topic", a.Topic[:min(len(a.Topic), 200)])
 	}
 	return a, false
-}
-
-func (l *uplink) strayed() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.strays
 }
 
 // atOnce is how many messages are handed on, and made safe, together.

@@ -112,6 +112,10 @@ func (s *Server) checkSeen(c echo.Context) error {
 // checkBroker tells whether the broker works, and no more: why it does not is in the log.
 func (s *Server) checkBroker(c echo.Context) error {
 	hop := s.brokerHop()
+	// Somebody who is signed in depends on one link of many: it may be down while the broker answers others.
+	if g, err := s.grant(c.Request()); err == nil && s.linkDown(g) {
+		hop.Works = false
+	}
 	return c.JSON(http.StatusOK, map[string]any{"works": hop.Works, "ms": float64(hop.Took.Microseconds()) / 1000})
 }
 

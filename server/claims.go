@@ -56,7 +56,8 @@ func bearer(r *http.Request) string {
 }
 
 // verify asks about a key and counts the wrong ones against the address they come from.
-func (s *Server) verify(c echo.Context, key string) (access.Grant, error) {
+func (s *Server) verify(c echo.Context, key string) (_ access.Grant, err error) {
+	defer func() { s.countRefusal(err) }()
 	if err := s.limits.ask(c.RealIP()); err != nil {
 		return access.Grant{}, err
 	}
@@ -70,4 +71,11 @@ func (s *Server) verify(c echo.Context, key string) (access.Grant, error) {
 		}
 	}
 	return access.Grant{}, err
+}
+
+// countRefusal counts what somebody wanted to come in with and could not, by the word that the error table has for it.
+func (s *Server) countRefusal(err error) {
+	if err != nil {
+		s.tallies.refused.WithLabelValues(problemOf(err).reason).Inc()
+	}
 }

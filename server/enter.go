@@ -37,7 +37,8 @@ func (s *Server) takeCode(c echo.Context) error {
 	return render(c, p.status, templates.Enter(templates.EnterPage{Refused: p.sentence}))
 }
 
-func (s *Server) spend(c echo.Context) error {
+func (s *Server) spend(c echo.Context) (err error) {
+	defer func() { s.countRefusal(err) }()
 	if err := s.limits.ask(c.RealIP()); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"trellis/access"
+	"trellis/mqttproxy"
 )
 
 // Front is what is different where the broker is another's: that of a service, whose the keys are too, or any broker, which knows no keys;
@@ -27,6 +28,10 @@ type Front struct {
 	Held func(token string) (access.Grant, error)
 	// Listen takes up the connection of a key for a while.
 	Listen func(g access.Grant)
+
+	Link  func(access.Grant) mqttproxy.State // how the link is that this Grant depends on
+	Links func() mqttproxy.UplinksStats      // how all of them are, and what they did
+	Asked func() access.Asked                // how it went with asking the service about keys; nil where keys are not asked about
 }
 
 // ofService says whether the keys are another service's.
@@ -41,6 +46,11 @@ func (s *Server) ours(handle echo.HandlerFunc) echo.HandlerFunc {
 		return func(echo.Context) error { return errOtherBroker }
 	}
 	return func(echo.Context) error { return errElsewhere }
+}
+
+// linkDown says whether nothing can be known of this Grant's devices now, because our own link to their broker is down.
+func (s *Server) linkDown(g access.Grant) bool {
+	return s.Front != nil && s.Front.Link != nil && s.Front.Link(g).Down
 }
 
 // agree takes the answer of a key's holder to the question whether we may take the device's place.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"trellis/access"
+	"trellis/mqttproxy"
 )
 
 // anotherService knows one key and answers everything else with this error.
@@ -83,6 +84,41 @@ func TestTheCheckClaimsNoMoreThanItKnowsInFrontOfAnotherService(t *testing.T) {
 	built := newSite(t, nil)
 	if _, page = send(t, built.browser(t), http.MethodGet, built.URL+"/check", nil); !strings.Contains(page, "inside this server") || strings.Contains(page, " data-front") {
 		t.Error("a broker of our own is taken for another service's")
+	}
+}
+
+func TestTheCheckDoesNotBlameDevicesForALinkThatIsDown(t *testing.T) {
+	down := false
+	now := time.Now()
+	s := newSite(t, func(c *Config) {
+		c.Keys = anotherService{access.ErrKeyUnknown}
+		c.Now = func() time.Time { return now }
+		c.Front = &Front{Link: func(g access.Grant) mqttproxy.State { return mqttproxy.State{Down: down && g.KeyID == "k1"} }}
+	})
+	shed := access.NewKey{Sub: "acme:eu:shed", JTI: "k1", Entity: "shed"}
+	for n := range 6 {
+		record(t, s, shed, fmt.Sprintf(`{"data":{"n":%d}}`, n), now.Add(time.Duration(n-60)*time.Minute))
+	}
+	b, own := s.browser(t), []string{"Sec-Fetch-Site", "same-origin", "Origin", s.URL}
+	send(t, b, http.MethodPost, s.URL+"/session", url.Values{"key": {"good"}}, own...)
+	says := func(path string) string {
+		t.Helper()
+		_, body := send(t, b, http.MethodPost, s.URL+path, nil, own...)
+		return body
+	}
+	if seen, works := says("/check/seen"), says("/check/broker"); !strings.Contains(seen, `"silent"`) || !strings.Contains(works, `"works":true`) {
+		t.Errorf("with a link that is up: %s %s", seen, works)
+	}
+	down = true
+	if seen := says("/check/seen"); !strings.Contains(seen, `"state":"unknown"`) || strings.Contains(seen, "Quiet") || !strings.Contains(seen, "our link to the broker is down") || !strings.Contains(seen, "Last heard") {
+		t.Errorf("with one that is down: %s", seen)
+	}
+	if works := says("/check/broker"); !strings.Contains(works, `"works":false`) {
+		t.Errorf("with one that is down: %s", works)
+	}
+	_, stranger := send(t, s.browser(t), http.MethodPost, s.URL+"/check/broker", nil, own...)
+	if !strings.Contains(stranger, `"works":true`) {
+		t.Errorf("somebody else's link is down for a stranger: %s", stranger)
 	}
 }
 

@@ -32,12 +32,16 @@ func (s *Server) heard(ctx context.Context, g access.Grant) (*templates.DevicesH
 			last[v.About] = v.At
 		}
 	}
-	now := s.Now()
+	now, deaf := s.Now(), s.linkDown(g) // a device that we could not hear was not quiet
 	devices := make([]templates.DeviceHeard, 0, len(last))
 	for entity, at := range last {
-		devices = append(devices, templates.DeviceHeard{Entity: entity, At: at, Quiet: quiet(now.Sub(at), times[entity])})
+		devices = append(devices, templates.DeviceHeard{Entity: entity, At: at, Quiet: !deaf && quiet(now.Sub(at), times[entity])})
 	}
-	return templates.Heard(devices, now), nil
+	heard := templates.Heard(devices, now)
+	if deaf {
+		heard.Unheard()
+	}
+	return heard, nil
 }
 
 // As web/src/series.ts has it.

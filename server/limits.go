@@ -20,7 +20,8 @@ const (
 // limits counts by address. IPv6 addresses count by their /64, since a household holds a whole one.
 type limits struct {
 	now   func() time.Time
-	pages int // that one address may have open: so many may come back at once when the server was away
+	pages int                // that one address may have open: so many may come back at once when the server was away
+	met   func(limit string) // is told when somebody meets a limit; nil: nobody is
 
 	mu   sync.Mutex
 	seen map[netip.Prefix]*buckets
@@ -35,27 +36,30 @@ func newLimits(now func() time.Time, pages int) *limits {
 	return &limits{now: now, pages: pages, seen: map[netip.Prefix]*buckets{}}
 }
 
+// limitNames are what the limits are called where they are counted.
+var limitNames = []string{"ask", "guess", "check", "open"}
+
 // ask takes one request of this address, or says when it may come again.
 func (l *limits) ask(address string) error {
-	return l.take(address, func(b *buckets) *rate.Limiter { return b.ask })
+	return l.take(address, "ask", func(b *buckets) *rate.Limiter { return b.ask })
 }
 
 // guess takes one wrong key of this address.
 func (l *limits) guess(address string) error {
-	return l.take(address, func(b *buckets) *rate.Limiter { return b.guess })
+	return l.take(address, "guess", func(b *buckets) *rate.Limiter { return b.guess })
 }
 
 // check takes one request of a stranger who tries the ways to this server.
 func (l *limits) check(address string) error {
-	return l.take(address, func(b *buckets) *rate.Limiter { return b.check })
+	return l.take(address, "check", func(b *buckets) *rate.Limiter { return b.check })
 }
 
 // open takes one page of this address that opens a session.
 func (l *limits) open(address string) error {
-	return l.take(address, func(b *buckets) *rate.Limiter { return b.open })
+	return l.take(address, "open", func(b *buckets) *rate.Limiter { return b.open })
 }
 
-func (l *limits) take(address string, which func(*buckets) *rate.Limiter) error {
+func (l *limits) take(address, limit string, which func(*buckets) *rate.Limiter) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
@@ -65,6 +69,9 @@ func (l *limits) take(address string, which func(*buckets) *rate.Limiter) error 
 	r := bucket.ReserveN(now, 1)
 	if wait := r.DelayFrom(now); wait > 0 {
 		r.CancelAt(now)
+		if l.met != nil {
+			l.met(limit)
+		}
 		return tooMany{after: wait}
 	}
 	return nil

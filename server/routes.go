@@ -56,7 +56,10 @@ func (s *Server) routes(e *echo.Echo) {
 	programs.GET("/api/openapi.json", s.openAPI)
 	programs.OPTIONS("/api/openapi.json", noContent)
 	programs.GET("/.well-known/jwks.json", s.jwks)
-	programs.GET("/healthz", s.healthz)
+	for path, tell := range map[string]echo.HandlerFunc{"/healthz": s.healthz, "/readyz": s.readyz} {
+		programs.GET(path, tell)
+		programs.HEAD(path, tell)
+	}
 
 	// What the browser downloads.
 	e.GET("/static/*", echo.WrapHandler(static.Handler()))
@@ -65,14 +68,6 @@ func (s *Server) routes(e *echo.Echo) {
 }
 
 func noContent(c echo.Context) error { return c.NoContent(http.StatusNoContent) }
-
-// healthz is for whoever watches over the server: 503 while messages are not taken. The reason is in the log.
-func (s *Server) healthz(c echo.Context) error {
-	if s.Healthy() != nil {
-		return c.JSON(http.StatusServiceUnavailable, map[string]string{"status": "messages are not taken now"})
-	}
-	return c.JSON(http.StatusOK, map[string]string{"status": "ok"})
-}
 
 func (s *Server) jwks(c echo.Context) error {
 	c.Response().Header().Set(echo.HeaderCacheControl, "public, max-age=300")

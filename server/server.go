@@ -55,7 +55,7 @@ type Outbox interface {
 	Follow(id string) (done <-chan struct{}, leave func())
 }
 
-// Config says what a Server stands on. All but Front, Operator and the last six are required.
+// Config says what a Server stands on. All but Front, Operator and the last seven are required.
 type Config struct {
 	Keys    Keys
 	Store   Store
@@ -71,6 +71,7 @@ type Config struct {
 
 	Operator func(until time.Time) access.Grant // what an operator may do; nil means what is usual in the account's region
 
+	Counted   Counted        // what is told at /metrics
 	Limits    Limits         // of pages
 	Ways      []string       // that pages may go, best first; none means all
 	PublicURL *url.URL       // the address people use; nil means whatever address they came by
@@ -89,8 +90,12 @@ type Server struct {
 	pipes    *mqttproxy.Pipes
 	checks   *mqttproxy.Pipes // of strangers
 	probe    brokerProbe
+	links    heldLinks
+	tallies  tallies
+	metrics  *metricsServer
 
 	mu      sync.Mutex
+	started bool
 	closing bool
 	doors   sync.WaitGroup // WebSocket connections that outlived their handler
 	stop    context.CancelFunc
@@ -108,7 +113,9 @@ func New(c Config) *Server {
 	if c.Operator == nil {
 		c.Operator = func(until time.Time) access.Grant { return access.OperatorGrant(c.Account, c.Region, until) }
 	}
-	s := &Server{Config: c, limits: newLimits(c.Now, cmp.Or(c.Limits.PerAddress, mqttproxy.PagesPerAddress)), senders: newSenders(c.Now)}
+	s := &Server{Config: c, tallies: newTallies(), metrics: newMetricsServer(c.Log), senders: newSenders(c.Now)}
+	s.limits = newLimits(c.Now, cmp.Or(c.Limits.PerAddress, mqttproxy.PagesPerAddress))
+	s.limits.met = func(limit string) { s.tallies.limited.WithLabelValues(limit).Inc() }
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.probe.send, s.probe.ctx = c.Probe, s.ctx
 	s.sessions = newSessions(c.Store, s.secure())
@@ -157,6 +164,7 @@ func (s *Server) Close(ctx context.Context) error {
 	if s.http.Shutdown(soon) != nil {
 		_ = s.http.Close() // somebody did not finish in time
 	}
+	_ = s.metrics.Close()
 	over := make(chan struct{})
 	go func() { // ends with the last connection, which ctx cannot make faster
 		defer close(over)

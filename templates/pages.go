@@ -52,7 +52,7 @@ type Seen struct {
 
 // DevicesHeard is when the devices that a visitor may see were last heard, the longest silent first; from [Heard].
 type DevicesHeard struct {
-	State string        `json:"state"` // "works", "quiet", "silent" when all are quiet, "none"
+	State string        `json:"state"` // "works", "quiet", "silent" when all are quiet, "none", "unknown"
 	Words string        `json:"words"` // "4 devices heard, 1 is quiet."
 	List  []DeviceHeard `json:"list"`
 	More  string        `json:"more"` // "and 12 more"; may be empty

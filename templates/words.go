@@ -142,6 +142,11 @@ func Heard(devices []DeviceHeard, now time.Time) *DevicesHeard {
 	return h
 }
 
+// Unheard is for when our own link to the broker is down: what was heard stays true, and nothing else can be said.
+func (h *DevicesHeard) Unheard() {
+	h.State, h.Words = "unknown", "Not known right now, because our link to the broker is down."
+}
+
 func heardWords(all, quiet int) (state, words string) {
 	heard := count(all, "device", "devices") + " heard"
 	switch {

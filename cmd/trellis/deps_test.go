@@ -46,6 +46,7 @@ var homes = map[string][]string{
 	"github.com/alexedwards/scs/v2":       {"server"},
 	"github.com/a-h/templ":                {"templates", "server"},
 	"github.com/alecthomas/kong":          {"cmd/trellis"},
+	"github.com/prometheus/client_golang": {"server"},
 }
 
 // outsiders are tools for looking at the program: e2e and bench may speak with libraries the program keeps in one place.

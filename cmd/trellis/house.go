@@ -191,14 +191,6 @@ func (h *house) StateOf(g access.Grant) mqttproxy.State { return h.links.StateOf
 // State is the one link's.
 func (h *house) State() mqttproxy.State { return h.links.StateOf(access.Grant{}) }
 
-// healthy says why messages are not taken now, or nil: there is one link, and without it none come.
-func (h *house) healthy() error {
-	if h.State().Down {
-		return errors.New("the link to the broker is down")
-	}
-	return h.feed.healthy()
-}
-
 // reach tells how long a connection to the broker takes, while the link is up.
 func (h *house) reach(ctx context.Context) (time.Duration, error) {
 	if h.links.Stats().Up == 0 {

@@ -7,17 +7,20 @@ import (
 )
 
 // listeners are the open ports. They are opened first, since a port in use is the commonest reason not to start.
-type listeners struct{ http, mqtt net.Listener }
+type listeners struct{ http, mqtt, metrics net.Listener }
 
 func (c *serveCommand) openPorts() (l listeners, err error) {
 	if l.http, err = listen("--listen", c.Listen); err != nil {
 		return l, err
 	}
-	if c.MQTT == "" {
-		return l, nil
+	if c.MQTT != "" {
+		l.mqtt, err = listen("--mqtt", c.MQTT)
 	}
-	if l.mqtt, err = listen("--mqtt", c.MQTT); err != nil {
-		_ = l.http.Close()
+	if err == nil {
+		l.metrics, err = c.metrics.open()
+	}
+	if err != nil {
+		l.close()
 	}
 	return l, err
 }
@@ -39,8 +42,9 @@ func listen(flag, address string) (net.Listener, error) {
 }
 
 func (l listeners) close() {
-	_ = l.http.Close()
-	if l.mqtt != nil {
-		_ = l.mqtt.Close()
+	for _, one := range []net.Listener{l.http, l.mqtt, l.metrics} {
+		if one != nil {
+			_ = one.Close()
+		}
 	}
 }

@@ -146,17 +146,18 @@ func (c *serveCommand) startOther(ctx context.Context, st *state, public *url.UR
 	st.keys.OnEnd(hub.EndKey)
 	st.keys.OnEnd(box.Wake)
 	h.links.Hold()
-	front := &server.Front{Topics: c.other.texts}
+	front := &server.Front{Topics: c.other.texts, Link: h.StateOf, Links: h.links.Stats}
 	if c.other.send != nil {
 		front.Send = c.other.send.String()
 	}
-	web := server.New(server.Config{
+	s := &service{front: h, outbox: box, hub: hub, state: st, log: log, token: c.token}
+	s.web = server.New(server.Config{
 		Keys: st.keys, Store: st.store, Pages: hub, Healthy: h.healthy, Probe: h.reach, JWKS: st.signer.JWKS(),
 		Front: front, Operator: h.operatorGrant, Outbox: box,
 		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
-		Limits: c.limits(), Ways: c.Ways,
+		Limits: c.limits(), Ways: c.Ways, Counted: s.counted(),
 	})
-	return &service{front: h, outbox: box, hub: hub, web: web, state: st, log: log}, nil
+	return s, nil
 }
 
 // openHouse makes the link to the broker; nothing connects yet.

@@ -26,6 +26,7 @@ type serveCommand struct {
 	upstream
 	otherBrokerFlags
 	pageLimits
+	metrics
 	Listen       string         `help:"Address of the pages and of MQTT over WebSocket (/ws)." default:":8080"`
 	MQTT         string         `name:"mqtt" help:"Address of MQTT over TCP; empty turns it off." default:":1883"`
 	PublicURL    string         `name:"public-url" help:"The address that people use, when it is not this machine's own: https://trellis.example.com." placeholder:"URL"`
@@ -139,6 +140,9 @@ func (c *serveCommand) check() error {
 	if err := c.pageLimits.check(); err != nil {
 		return err
 	}
+	if err := c.metrics.check(); err != nil {
+		return err
+	}
 	_, err = subject(c.account, "x")
 	return err
 }
@@ -172,12 +176,12 @@ func (c *serveCommand) start(ctx context.Context, st *state, public *url.URL, lo
 	}
 	box := newOutbox(st.store, source{b}, st.keys, log)
 	st.keys.OnEnd(func(jti string) { hub.EndKey(jti); b.EndKey(jti); box.Wake(jti) })
-	web := server.New(server.Config{
+	s := &service{broker: b, outbox: box, hub: hub, state: st, log: log, token: c.token}
+	s.web = server.New(server.Config{
 		Keys: st.keys, Store: st.store, Pages: hub, Devices: b.ServeFrom, Healthy: b.Healthy, Probe: b.Probe, JWKS: st.signer.JWKS(), Outbox: box,
 		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
-		Limits: c.limits(), Ways: c.Ways,
+		Limits: c.limits(), Ways: c.Ways, Counted: s.counted(),
 	})
-	s := &service{broker: b, outbox: box, hub: hub, web: web, state: st, log: log}
 	if c.Demo {
 		s.demo = &pretend{keys: st.keys, account: c.account, log: log}
 	}

@@ -24,6 +24,7 @@ type service struct {
 	web    *server.Server
 	demo   *pretend
 	log    *slog.Logger
+	token  string // who wants the numbers has to send it; empty: nothing has to be sent
 }
 
 // front is what there is in place of the broker inside, in front of somebody else's.
@@ -54,8 +55,12 @@ func (s *service) serve(ctx context.Context, l listeners, ready func() error) er
 		stopBackground()
 		return err
 	})
+	if l.metrics != nil {
+		running.Go(func() error { return s.serveMetrics(l.metrics, s.token) })
+	}
 	running.Go(func() error { return s.watch(ended, background) })
 	running.Go(func() error { return s.outbox.Start(background) })
+	s.web.Ready()
 	running.Go(ready)
 	err := running.Wait()
 	if errors.Is(err, context.Canceled) {

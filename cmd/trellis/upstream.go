@@ -98,16 +98,18 @@ func (c *serveCommand) startFront(ctx context.Context, st *state, public *url.UR
 	box := newOutbox(st.store, r, r.keys, log)
 	r.keys.OnEnd(box.Wake)
 	r.resume()
-	web := server.New(server.Config{
+	s := &service{front: r, outbox: box, hub: hub, state: st, log: log, token: c.token}
+	s.web = server.New(server.Config{
 		Keys: r.keys, Store: st.store, Pages: hub, Healthy: r.healthy, Probe: r.links.Reach, JWKS: st.signer.JWKS(),
 		Front: &server.Front{
 			Service: c.behind.service.Host, Agree: r.agree, Watch: r.watch, Watched: r.watched, Held: r.keys.Held, Listen: r.listen,
+			Link: r.StateOf, Links: r.links.Stats, Asked: r.service.Asked,
 		},
 		Outbox:  box,
 		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
-		Limits: c.limits(), Ways: c.Ways,
+		Limits: c.limits(), Ways: c.Ways, Counted: s.counted(),
 	})
-	return &service{front: r, outbox: box, hub: hub, web: web, state: st, log: log}, nil
+	return s, nil
 }
 
 // openRelay connects the keys of the service with the links to its broker; nothing connects yet.

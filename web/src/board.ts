@@ -110,12 +110,20 @@ function countNew(): void {
   }, 1500);
 }
 
+/** deaf is what is shown while we hear nothing of any device, and this page's own connection is fine. */
+const deaf = ({ words, since }: Upstream, at: number) =>
+  ({
+    look: "waiting",
+    word: words ? say.stopped : say.reconnecting,
+    strip: words || say.upstreamDown(since, at),
+    known: false,
+  }) as const;
+
 /** refresh says what is true this second. */
 function refresh(): void {
   const at = Date.now();
   let what = shown(state, at, { online: navigator.onLine, secure: location.protocol === "https:", opened });
-  if (what.strip === "" && upstream)
-    what = { ...what, strip: upstream.words || say.upstreamDown(upstream.since, at), known: false };
+  if (what.strip === "" && upstream) what = { ...what, ...deaf(upstream, at) };
   const why = upstream && what.strip === upstream.words ? upstream.why : ""; // what the strip speaks of now
   for (const [form, when] of answers) if (form) form.hidden = why !== when;
   if (what.strip !== "" && state.lastLive > 0 && state.link !== "live") troubled = true;

@@ -41,6 +41,8 @@ test("looks by the age of the value and its rhythm", () => {
   assert.equal(series.look(last, last + 80_000), "live");
   assert.equal(series.look(last, last + 100_000), "old");
   assert.equal(series.look(last, last + 200_000), "quiet");
+  assert.equal(series.look(last, last + 200_000, 190_000), "old", "we could not hear it until just now");
+  assert.equal(series.look(last, last + 400_000, 190_000), "quiet", "we heard nothing before or since, either");
   assert.equal(new Series().look(0, 1e9), "live", "what reports only now and then is never called quiet");
 });
 

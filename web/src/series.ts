@@ -30,11 +30,12 @@ export class Series {
     return gaps[Math.floor(gaps.length / 2)] ?? 0;
   }
 
-  look(at: number, now: number): Look {
+  /** look judges an age. Nobody was quiet while we could not hear: deaf is how much of the age that was. */
+  look(at: number, now: number, deaf = 0): Look {
     const usual = this.usualGap();
     const age = now - at;
     if (usual === 0 || age <= Math.max(1.5 * usual, 5000)) return "live";
-    return age > Math.max(3 * usual, shortestQuiet) ? "quiet" : "old";
+    return age - deaf > Math.max(3 * usual, shortestQuiet) ? "quiet" : "old";
   }
 }
 

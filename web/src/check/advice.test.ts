@@ -71,6 +71,11 @@ const table: [string, Partial<Found>, Partial<Advice>][] = [
   ["a slow network", ways(tried("works", 3100), "works", "works"), { mood: "slow", words: told.slow("3 seconds") }],
   ["no broker", { broker: { works: false, ms: 0 } }, { mood: "trouble", words: told.brokerDown }],
   [
+    "a link to another service's broker that is down, and devices of which nothing is known",
+    { front: true, broker: { works: false, ms: 0 }, devices: "unknown" },
+    { mood: "trouble", words: told.linkDown },
+  ],
+  [
     "no broker, by a second way",
     { ...ways("blocked", "works", "works"), broker: { works: false, ms: 0 } },
     { words: told.brokerDown },

@@ -65,7 +65,7 @@ function ofWays(found: Found, ahead: number): Advice {
     if (stream.outcome === "held") return { mood: "slow", words: told.onlyBundles };
     return { mood: "trouble", words: told.onlyPages };
   }
-  if (found.broker?.works === false) return { mood: "trouble", words: told.brokerDown };
+  if (found.broker?.works === false) return { mood: "trouble", words: found.front ? told.linkDown : told.brokerDown };
   if (Math.abs(ahead) > wrongClock) return { mood: "trouble", words: told.clock(duration(ahead), ahead > 0) };
   return ofWorking(working, found);
 }

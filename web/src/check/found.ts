@@ -82,7 +82,7 @@ export interface Found {
   readonly broker: Broker | null;
   readonly seen: Seen | null;
   readonly answer: Answer | null;
-  /** How the devices are of whoever is signed in, in a word of the server's: "works", "quiet", "silent", "none". */
+  /** How the devices are of whoever is signed in, in a word of the server's: "works", "quiet", "silent", "none", "unknown". */
   readonly devices: string;
 }
 

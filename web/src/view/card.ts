@@ -16,6 +16,8 @@ export class Card {
   private whole = ""; // "64 MB" for what is a part of something
   private before: { value: string; until: number } | null = null;
   private byHand = false;
+  private deaf = 0; // for how long we could not hear since the value came
+  private ticked = 0;
 
   constructor(
     readonly entity: string,
@@ -49,6 +51,7 @@ export class Card {
       this.before = { value: this.shown.value, until: at };
     }
     this.at = at;
+    this.deaf = 0;
     this.raw = reading.value;
     this.byHand = byHand;
     this.shown = shown;
@@ -84,7 +87,9 @@ export class Card {
 
   /** tick counts the age on; known is false when our own link is down and nothing can be said about the device. */
   tick(now: number, known: boolean): void {
-    this.look = known ? this.series.look(this.at, now) : "live";
+    if (!known) this.deaf += now - (this.ticked || now);
+    this.ticked = now;
+    this.look = known ? this.series.look(this.at, now, this.deaf) : "live";
     if (!this.element) return;
     this.element.dataset.look = known ? this.look : "unknown";
     const time = find<HTMLTimeElement>(this.element, "[data-age]");
