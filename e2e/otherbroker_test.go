@@ -196,10 +196,9 @@ func TestPlainDevicesOfAnyBrokerOnAPage(t *testing.T) {
 	s.startOther()
 	s.linkUp(1)
 	say1(t, device, "home/kitchen/state", "OFF")
-	attic := recorded(t, s.data, "home/attic/state", 10)
 	for until := time.Now().Add(prompt); len(recorded(t, s.data, "home/kitchen/state", 10)) < 2 && time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
 	}
-	if attic = recorded(t, s.data, "home/attic/state", 10); len(attic) != 1 {
+	if attic := recorded(t, s.data, "home/attic/state", 10); len(attic) != 1 {
 		t.Errorf("what the broker had kept is on record %d times", len(attic))
 	}
 }
