@@ -24,6 +24,10 @@ const (
 	answerWithin = 10 * time.Second // nats's CONNACK; creating its streams the first time is part of it
 	tokenLives   = 10 * time.Second
 	ackWait      = 10 * time.Second // after it nats sends an unacknowledged QoS 1 message again
+
+	// nats hangs up on whom it cannot write to for so long, our own connection included. That is for the gate to judge: a machine
+	// that stood still for its ten seconds would come back without us.
+	writeWithin = 24 * time.Hour
 )
 
 // engine is the nats-server inside. Its only listener is a random loopback port for MQTT that takes nothing but tokens.
@@ -87,6 +91,8 @@ func natsOptions(dir string, syncEvery time.Duration, l Limits) *server.Options 
 		// Each subscription of a device at QoS 1 or 2 is a consumer. nats allows 1,000 by itself; ours are bounded by
 		// Connections and Filters.
 		JetStreamLimits: server.JSLimitOpts{DefaultMaxConsumers: -1},
+
+		WriteDeadline: writeWithin,
 
 		MaxPayload: int32(max(1<<20, 4*l.MaxPacket)),
 		MaxPending: int64(max(32<<20, 2*l.InFlight*l.MaxPacket)),

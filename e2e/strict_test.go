@@ -70,25 +70,12 @@ func TestStrictBrokerIsEnteredOnlyWhenThePersonAgrees(t *testing.T) {
 	must(t, err)
 	defer device.Close()
 	front := back.inFront(t, "--upstream-mqtt", "mqtt://"+address)
-	person := front.browser()
-	person.signIn(k)
-	var pages []*wire.Client
-	for range 15 {
-		page := person.live()
-		must(t, page.Subscribe(1, k.topic("publish"), k.topic("messages")))
-		pages = append(pages, page)
-	}
-	var asked notice
-	for began := time.Now(); asked.Link == nil && time.Since(began) < prompt; {
-		must(t, pages[3].Ping())
-		reads(t, pages[3], 250*time.Millisecond, func(n notice) {
-			if n.Link != nil && n.Link.Why == "consent" {
-				asked = n
-			}
-		})
-	}
-	if asked.Link == nil || asked.Link.Up || !strings.Contains(asked.Link.Sentence, "would be disconnected") {
-		t.Fatalf("the page is asked %+v", asked.Link)
+	pages, person := front.screens(k)
+	for n, page := range pages { // the question comes to everybody, and before anything happens
+		asked := tells(t, page)
+		if asked.Link == nil || asked.Link.Up || asked.Link.Why != "consent" || !strings.Contains(asked.Link.Sentence, "would be disconnected") {
+			t.Fatalf("page %d is asked %+v", n, asked.Link)
+		}
 	}
 	must(t, device.Ping())
 	if n := logins(log, k); n != 1 {
@@ -110,6 +97,12 @@ func TestStrictBrokerIsEnteredOnlyWhenThePersonAgrees(t *testing.T) {
 		if !ok || m.Topic != k.topic("publish") || !strings.Contains(string(m.Payload), `"led":"on"`) {
 			t.Errorf("page %d hears %s %s", n, m.Topic, m.Payload)
 		}
+	}
+	if n := let(log, regexp.QuoteMeta(k.Sub)+`#\S+`); n != 0 {
+		t.Errorf("%d connections under other names", n)
+	}
+	if n := strings.Count(log.errs.String(), "already connected, closing old connection"); n != 1 {
+		t.Errorf("%d connections were ended, want the device's, as was said", n)
 	}
 	if n := logins(log, k); n != 2 {
 		t.Errorf("%d logins under the entity's name, want the device's and one for all pages", n)

@@ -26,7 +26,12 @@ type puppet struct {
 
 	connack []byte
 	suback  func(id []byte) []byte
+	script  atomic.Pointer[script] // what connections say instead; nil: they are as any other
+	deaf    <-chan struct{}        // after its subscriptions nothing is read until this is closed; nil: everything is
 }
+
+// script gives what the connection of this number answers to one packet after the other before it is closed; nil: it is as any other.
+type script func(run int) (answers [][]byte)
 
 // puppeteer is one connection of a puppet.
 type puppeteer struct {
@@ -60,7 +65,13 @@ func newPuppet(t *testing.T, play func(*puppeteer)) *puppet {
 
 func (p *puppet) serve(conn net.Conn) {
 	defer conn.Close()
-	p.runs.Add(1)
+	run := int(p.runs.Add(1))
+	if script := p.script.Load(); script != nil {
+		if answers := (*script)(run); answers != nil {
+			recite(conn, answers)
+			return
+		}
+	}
 	one := &puppeteer{Conn: conn, puppet: p}
 	var playing sync.WaitGroup
 	defer playing.Wait()
@@ -83,8 +94,28 @@ func (p *puppet) serve(conn net.Conn) {
 				playing.Go(func() { p.play(one) })
 			}
 			buffer = bytes.Clone(rest)
+			if p.deaf != nil && packet.kind == typeSubscribe && packet.body[1] == 2 {
+				<-p.deaf
+			}
 		}
 	}
+}
+
+// recite answers whatever comes with one after the other, says that there is no more, and waits for the client to go.
+func recite(conn net.Conn, answers [][]byte) {
+	chunk := make([]byte, 64<<10)
+	for _, answer := range answers {
+		if _, err := conn.Read(chunk); err != nil {
+			return
+		}
+		if _, err := conn.Write(answer); err != nil {
+			return
+		}
+	}
+	if tcp, is := conn.(*net.TCPConn); is {
+		_ = tcp.CloseWrite()
+	}
+	_, _ = io.Copy(io.Discard, conn)
 }
 
 func (p *puppeteer) answer(in inbound) {
