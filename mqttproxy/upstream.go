@@ -40,6 +40,7 @@ type UplinksConfig struct {
 	RetryMost  time.Duration // longest wait of all; 0 means 15 s
 	Soon       time.Duration // a connection that was lost before that was taken from us; 0 means 15 s
 	FightPause time.Duration // how long to leave a broker alone that has refused us, or a client that has taken our place; 0 means a minute
+	LentFor    time.Duration // how long a session is a page's that has said nothing more; 0 means 3 minutes
 	EchoIn     time.Duration // how long to wait for our own message to come back; 0 means 2 s
 	Blink      time.Duration // a link that is down for less is not spoken of; 0 means 2 s
 	MaxPacket  int           // longest PUBLISH that is taken; 0 means 1 MiB
@@ -66,7 +67,7 @@ func (c UplinksConfig) withDefaults() UplinksConfig {
 	}{
 		{&c.Linger, time.Minute}, {&c.ConnectIn, 8 * time.Second}, {&c.WriteIn, 5 * time.Second}, {&c.PingEvery, 10 * time.Second},
 		{&c.Silence, 20 * time.Second}, {&c.RetryFirst, 500 * time.Millisecond}, {&c.RetryMost, 15 * time.Second}, {&c.Soon, 15 * time.Second},
-		{&c.FightPause, time.Minute}, {&c.EchoIn, 2 * time.Second}, {&c.Blink, 2 * time.Second},
+		{&c.FightPause, time.Minute}, {&c.EchoIn, 2 * time.Second}, {&c.LentFor, 3 * time.Minute}, {&c.Blink, 2 * time.Second},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -94,6 +95,7 @@ type Uplinks struct {
 	links   map[string]*uplink       // by key
 	ending  map[string]chan struct{} // links that are saying goodbye: the next one of the key waits for that
 	holders map[access.Subject]string
+	loans   map[loanOf]*loan // sessions that pages hold by themselves
 	running sync.WaitGroup
 	dropped uint64 // QoS 0 messages that links now over had no room for
 	strays  uint64 // and messages of topics that they had not asked for
@@ -104,7 +106,7 @@ func NewUplinks(c UplinksConfig) (*Uplinks, error) {
 	if len(c.Addresses) == 0 || c.Secret == nil || c.Take == nil || c.Check == nil || c.Ended == nil || c.Agreed == nil {
 		return nil, errors.New("new uplinks: Addresses, Secret, Take, Check, Ended and Agreed must be given")
 	}
-	u := &Uplinks{UplinksConfig: c.withDefaults(), links: map[string]*uplink{}, ending: map[string]chan struct{}{}, holders: map[access.Subject]string{}}
+	u := &Uplinks{UplinksConfig: c.withDefaults(), links: map[string]*uplink{}, ending: map[string]chan struct{}{}, holders: map[access.Subject]string{}, loans: map[loanOf]*loan{}}
 	u.all, u.stop = context.WithCancel(context.Background())
 	return u, nil
 }
@@ -119,23 +121,30 @@ func (u *Uplinks) Need(g access.Grant) (release func()) {
 	if u.closed {
 		return func() {}
 	}
-	l := u.links[g.KeyID]
+	l, lent := u.links[g.KeyID], u.inherit(g)
+	if l != nil && l.needs == 0 && lent != "" {
+		u.end(l) // nobody has it but for a while after: the page's own session holds more
+		l = nil
+	}
 	if l == nil {
-		l = u.open(g)
+		l = u.open(g, lent)
+	} else if lent != "" {
+		u.erase(l, lent)
 	}
 	l.needs++
+	l.who[g.SignIn]++
 	if l.linger != nil {
 		l.linger.Stop()
 		l.linger = nil
 	}
-	return sync.OnceFunc(func() { u.release(l) })
+	return sync.OnceFunc(func() { u.release(l, g.SignIn) })
 }
 
-// open starts a link; u.mu is held.
-func (u *Uplinks) open(g access.Grant) *uplink {
+// open starts a link, which takes over a page's session if there is one; u.mu is held.
+func (u *Uplinks) open(g access.Grant, lent string) *uplink {
 	ctx, cancel := context.WithCancel(u.all)
 	l := &uplink{
-		up: u, subject: g.Subject, keyID: g.KeyID,
+		up: u, subject: g.Subject, keyID: g.KeyID, lent: lent, who: map[string]int{},
 		heard: g.Subject.MessagesTopic(g.KeyID), own: g.Subject.PublishTopic(g.KeyID),
 		inbox: newInbox(u.Waiting, u.WaitBytes), before: u.ending[g.KeyID],
 		over: make(chan struct{}), cancel: cancel, nudge: make(chan struct{}, 1), since: time.Now(),
@@ -155,9 +164,12 @@ func (u *Uplinks) open(g access.Grant) *uplink {
 	return l
 }
 
-func (u *Uplinks) release(l *uplink) {
+func (u *Uplinks) release(l *uplink, signIn string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if l.who[signIn]--; l.who[signIn] == 0 {
+		delete(l.who, signIn)
+	}
 	if l.needs--; l.needs == 0 && !u.closed {
 		l.linger = time.AfterFunc(u.Linger, func() { u.retire(l) })
 	}
@@ -169,6 +181,14 @@ func (u *Uplinks) retire(l *uplink) {
 	defer u.mu.Unlock()
 	if l.needs > 0 || u.closed || u.links[l.keyID] != l {
 		return
+	}
+	u.end(l)
+}
+
+// end has a link say goodbye; u.mu is held.
+func (u *Uplinks) end(l *uplink) {
+	if l.linger != nil {
+		l.linger.Stop()
 	}
 	l.retired = true
 	delete(u.links, l.keyID)
@@ -341,6 +361,9 @@ func (u *Uplinks) Close(ctx context.Context) error {
 		if l.linger != nil {
 			l.linger.Stop()
 		}
+	}
+	for _, l := range u.loans {
+		l.timer.Stop()
 	}
 	u.mu.Unlock()
 	u.stop()

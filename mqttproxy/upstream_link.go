@@ -19,6 +19,7 @@ type uplink struct {
 	keyID   string
 	heard   string // topic that brings messages to the key
 	own     string // topic that the key publishes on
+	lent    string // client id of a page's own session that this link goes on with; may be empty
 	inbox   *inbox
 	echoes  *echoes
 	before  <-chan struct{} // closed when the link that had the same key is over; nil if there was none
@@ -26,9 +27,10 @@ type uplink struct {
 	cancel  context.CancelFunc
 	nudge   chan struct{} // try now
 
-	needs   int         // guarded by Uplinks.mu, as the two below
-	linger  *time.Timer // runs while nobody needs it
-	retired bool        // nobody has needed it for so long
+	needs   int            // guarded by Uplinks.mu, as the three below
+	who     map[string]int // the same by sign-in
+	linger  *time.Timer    // runs while nobody needs it
+	retired bool           // nobody has needed it for so long
 
 	mu      sync.Mutex
 	conn    *upstreamConn // nil while there is none
@@ -147,6 +149,9 @@ func (l *uplink) clientID() (id string, release func(), err error) {
 
 // ownID differs for each key: two keys of one entity have a link each, and the broker ends one of two that log in alike.
 func (l *uplink) ownID() string {
+	if l.lent != "" {
+		return l.lent
+	}
 	sum := sha256.Sum256([]byte(l.keyID))
 	return fmt.Sprintf("%s#%s-%x", l.subject, l.up.Program, sum[:4])
 }
