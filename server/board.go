@@ -36,7 +36,7 @@ func (s *Server) home(c echo.Context) error {
 		holder = "Operator"
 	}
 	return render(c, http.StatusOK, templates.Board(templates.BoardPage{
-		Ways:     s.plan(),
+		Ways:     s.waysOf(c.Request()),
 		Holder:   holder,
 		Operator: g.KeyID == "",
 		Front:    s.Front != nil,
@@ -46,7 +46,7 @@ func (s *Server) home(c echo.Context) error {
 }
 
 func (s *Server) signInPage(c echo.Context, p problem) error {
-	return render(c, p.status, templates.SignIn(templates.SignInPage{Refused: p.sentence}))
+	return render(c, p.status, templates.SignIn(templates.SignInPage{Refused: p.sentence, Direct: s.direct(c.Request()) != nil}))
 }
 
 // cards are the last values, true before any script runs: one card for each entity and value, the newest wins.

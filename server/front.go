@@ -14,6 +14,8 @@ import (
 type Front struct {
 	// Agree notes that the holder of a key agrees that we log in to the broker as the entity itself, which ends a device's connection.
 	Agree func(ctx context.Context, g access.Grant) error
+
+	Direct *Direct // how pages go to the service's broker themselves; nil where they cannot
 }
 
 // ours is for what only a server with a broker of its own can do; others say where to go.

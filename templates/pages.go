@@ -9,6 +9,7 @@ import "time"
 // SignInPage asks for an access key. A refused key is never printed back: without script its field comes back empty.
 type SignInPage struct {
 	Refused string // the sentence that says why the last try failed; empty at first
+	Direct  bool   // pages may use the key themselves, so this one keeps it when it becomes the board
 }
 
 // EnterPage takes the operator's one-time code, from the address by script or by hand.
@@ -32,6 +33,7 @@ type CheckPage struct {
 	SecureHost string        // host and port of the public address if that is https; empty otherwise
 	Broker     Hop           // from this server to its broker
 	Front      bool          // that broker is another service's: it can be reached, more is not known
+	Direct     string        // where pages reach it past this server; empty where they do not
 	Seen       Seen          // how the request came here
 	Devices    *DevicesHeard // nil for a stranger, who learns nothing of devices
 }
@@ -72,7 +74,7 @@ type BoardPage struct {
 	Holder   string   // whose page it is: "greenhouse", "Operator"
 	Front    bool     // the keys are another service's, which may ask for the device's place
 	Operator bool     // the operator has no key of their own: the page says how to add one
-	Ways     []string // that this page may go to the server, best first: "socket", "stream", "poll"
+	Ways     []string // that this page may go, best first: "direct", "socket", "stream", "poll"
 	Settings Settings
 	Groups   []Group // from [Groups]
 }

@@ -99,7 +99,7 @@ func (c *serveCommand) startFront(ctx context.Context, st *state, public *url.UR
 	r.resume()
 	web := server.New(server.Config{
 		Keys: r.keys, Store: st.store, Pages: hub, Healthy: r.healthy, Probe: r.links.Reach, JWKS: st.signer.JWKS(),
-		Front:   &server.Front{Agree: r.agree},
+		Front:   &server.Front{Agree: r.agree, Direct: c.behind.direct(r.links)},
 		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
 		Limits: c.limits(), Ways: c.Ways,
 	})
@@ -129,6 +129,16 @@ func openRelay(ctx context.Context, dir string, store *history.Store, b *behind,
 
 // upstreamNote is where a folder says whose keys its server takes, for commands beside it.
 func upstreamNote(dir string) string { return filepath.Join(dir, "upstream") }
+
+// direct is how pages go to the service's broker themselves: by its WebSocket, if we know of one.
+func (b *behind) direct(links *mqttproxy.Uplinks) *server.Direct {
+	for _, at := range b.brokers {
+		if at.Scheme == "wss" || at.Scheme == "ws" {
+			return &server.Direct{Address: at, Lend: links.Lend, Renew: links.Renew}
+		}
+	}
+	return nil
+}
 
 // noteUpstream writes that down, or that the keys are our own.
 func noteUpstream(dir string, b *behind) error {
