@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { e2e, launch, Program, Server } from "./trellis.mjs";
-import { compose, developer, live, shows, signIn, visitor } from "./visit.mjs";
+import { compose, live, shows, signIn, visitor } from "./visit.mjs";
 
 const binary = process.env.TRELLIS_BIN ?? join(e2e, "..", "bin", "trellis");
 const dir = mkdtempSync(join(tmpdir(), "direct-"));
@@ -74,6 +74,7 @@ async function between(to) {
     way.mode = "open";
     way.cut();
   };
+  way.open = () => pairs.size;
   way.close = () => {
     way.cut();
     return new Promise((resolve) => front.close(resolve));
@@ -137,21 +138,175 @@ async function until(what, within, why) {
   }
 }
 
+/** upstreamClients are the client ids that logged in to the service's broker for a key, by its log. */
+const upstreamClients = (key) => [...back.program.text.matchAll(/client[_ ]?id="?([^\s"]+)"?/gi)].map(([, id]) => id).filter((id) => id.startsWith(`${key.sub}#`));
+
+/** device is one that stays connected under the entity's own name; it ends when it is thrown off. */
+function device(key) {
+  const [host, port] = back.mqtt.split(":");
+  const login = ["-h", host, "-p", port, "-i", key.sub, "-u", key.jti, "-P", key.key];
+  return new Program("stdbuf", ["-oL", "mosquitto_sub", ...login, "-q", "1", "-t", key.messages, "-d"]);
+}
+
+/** numbers sends numbered values at QoS 1, one after another, until it is told to stop. */
+function numbers(key) {
+  const [host, port] = back.mqtt.split(":");
+  const login = ["-h", host, "-p", port, "-i", `${key.sub}#sender`, "-u", key.jti, "-P", key.key];
+  const sender = new Program("mosquitto_pub", [...login, "-q", "1", "-t", key.publish, "-l"]);
+  let sent = 0;
+  const timer = setInterval(() => sender.child.stdin.write(`{"msg_type":"publish","data":{"n":${++sent}}}\n`), 50);
+  return async () => {
+    clearInterval(timer);
+    sender.child.stdin.end();
+    await sender.gone;
+    return sent;
+  };
+}
+
+/** count keeps every n that a page is told, in the order in which it came. */
+async function count(context) {
+  await context.addInitScript(() => {
+    window.told = [];
+    const Plain = window.SharedWorker;
+    window.SharedWorker = class extends Plain {
+      constructor(...words) {
+        super(...words);
+        const note = ({ payload }) => {
+          const n = JSON.parse(payload).data?.n;
+          if (n !== undefined) window.told.push(n);
+        };
+        this.port.addEventListener("message", ({ data }) => {
+          if (data.kind === "heard") note(data.heard);
+          if (data.kind === "snapshot") data.heard.forEach(note);
+        });
+      }
+    };
+  });
+  return (page) => page.evaluate(() => window.told);
+}
+
 test("the value comes past the server: tabs share one line, the device stays, the key is found nowhere", async () => {
   const front = await inFront();
   const who = await visitor(browser);
   const page = await who.page();
   const shed = await back.key("shed");
-  let loads = 0;
-  page.on("framenavigated", () => loads++);
+  const own = device(shed);
+  await own.says(/Subscribed/);
+  const before = way.connections;
+  const requests = [];
+  who.context.on("request", (r) => requests.push(`${r.method()} ${r.url()} ${r.postData() ?? ""}`));
   await signIn(page, front.url, shed.key);
   await live(page);
-  await until(() => way.connections >= 1, 5000, "a connection to the service");
+  assert.equal(await page.evaluate(() => document.activeElement?.tagName), "MAIN");
+  assert.match(await page.title(), /^shed · Trellis$/);
   await back.send(shed, { temperature: 20.5 });
   await shows(page, "shed", "temperature", "20\\.5", 3000);
+
+  const second = await who.page();
+  await second.goto(front.url);
+  await live(second);
+  const third = await who.page();
+  await third.goto(front.url);
+  await live(third);
+  await back.send(shed, { temperature: 21 });
+  for (const p of [page, second, third]) await shows(p, "shed", "temperature", "21", 3000);
   assert.equal(front.links(), 0, "the server made a link of its own");
-  console.log(`navigations: ${loads}`);
-  await page.close();
+  assert.equal(way.connections - before, 1, "the tabs do not share one connection");
+
+  await compose(page, { fields: [["led", "on"]] });
+  await page.getByText(/^Accepted \S*\d/).first().waitFor({ timeout: 5000 });
+  await shows(second, "shed", "led", "[Oo]n", 5000);
+  assert.equal(own.child.exitCode, null, "the device was thrown off");
+
+  const kept = await page.evaluate(async () => {
+    const bases = (await indexedDB.databases?.()) ?? [];
+    const all = (store) => Object.entries(store).flat().join("\n");
+    return [all(localStorage), all(sessionStorage), JSON.stringify(bases), document.documentElement.outerHTML, location.href, JSON.stringify(history.state), document.cookie].join("\n");
+  });
+  const everywhere = [kept, front.program.text, back.program.text, ...requests.filter((r) => !/^POST \S+\/session /.test(r))].join("\n");
+  assert.ok(!everywhere.includes(shed.key) && !everywhere.includes(encodeURIComponent(shed.key)), "the key is somewhere");
+  assert.equal(requests.filter((r) => r.includes(shed.key) || r.includes(encodeURIComponent(shed.key))).length, 1, "the key was sent to the server more than once");
+
+  // One signs out: the others stop too, and the line is gone.
+  await third.getByRole("button", { name: "Sign out" }).click();
+  await third.getByLabel("Paste your access key").waitFor();
+  for (const p of [page, second]) await p.locator("[data-strip]:not([hidden])").filter({ hasText: "signed out" }).waitFor({ timeout: 10_000 });
+  await until(() => way.open() === 0, 5000, "the line is closed");
+  await back.send(shed, { temperature: 99 });
+  assert.equal(await page.getByText("99", { exact: true }).count(), 0);
+
+  await own.kill();
+  who.calm();
   await who.close();
   await front.end();
 });
+
+test("after a reload the key is gone, and the page goes by the server", async () => {
+  const front = await inFront();
+  const who = await visitor(browser);
+  const page = await who.page();
+  const barn = await back.key("barn");
+  await page.goto("about:blank");
+  await signIn(page, front.url, barn.key);
+  await live(page);
+  assert.equal(front.links(), 0);
+  await page.reload();
+  await page.locator("html.board").waitFor();
+  await live(page);
+  await front.program.says(/link to the upstream broker is up/, 15_000);
+  await back.send(barn, { temperature: 7 });
+  await shows(page, "barn", "temperature", "7", 5000);
+  await page.goBack();
+  assert.equal(page.url(), "about:blank", "the sign-in page is no step of its own in the history");
+  who.calm();
+  await who.close();
+  await front.end();
+});
+
+for (const [how, within] of [
+  ["refuse", 8000],
+  ["swallow", 32_000],
+]) {
+  test(`the way to the service is blocked (${how}): by the server within seconds, nothing lost or double, and back`, async () => {
+    const front = await inFront();
+    const who = await visitor(browser);
+    const told = await count(who.context);
+    const page = await who.page();
+    const shown = () => told(page);
+    const key = await back.key(`field-${how}`);
+    await signIn(page, front.url, key.key);
+    await live(page);
+    const stop = numbers(key);
+    await until(async () => (await shown()).length > 20, 10_000, "values directly");
+    assert.equal(front.links(), 0);
+
+    way[how]();
+    const blocked = Date.now();
+    const then = (await shown()).length;
+    await until(() => front.links() > 0, within, "the relay");
+    await until(async () => (await shown()).length > then + 40, 10_000, "values by the server");
+    console.log(`${how}: by the server after ${Date.now() - blocked} ms`);
+    await live(page);
+
+    const connections = way.connections;
+    way.heal();
+    await until(async () => {
+      await page.evaluate(() => dispatchEvent(new Event("online")));
+      await new Promise((r) => setTimeout(r, 500));
+      return way.connections > connections && way.open() > 0;
+    }, 40_000, "the way back");
+    const again = (await shown()).length;
+    await until(async () => (await shown()).length > again + 100, 15_000, "values directly again");
+    const sent = await stop();
+    await until(async () => new Set(await shown()).size >= sent, 10_000, "all numbers").catch(() => {});
+    const all = await shown();
+    const missing = Array.from({ length: sent }, (_, i) => i + 1).filter((n) => n > all[0] && !all.includes(n));
+    const double = all.filter((n, i) => all.indexOf(n) !== i);
+    if (missing.length > 0) console.log(`first ${all[0]}, ${sent} sent, ${all.length} came, missing: ${missing}`);
+    assert.deepEqual({ missing, double }, { missing: [], double: [] });
+    await shows(page, `field-${how}`, "n", String(sent), 3000);
+    who.calm(/WebSocket connection to 'wss:/);
+    await who.close();
+    await front.end();
+  });
+}
