@@ -225,6 +225,7 @@ export class Direct {
 
   private turnedAway(): void {
     this.ladder = { ...this.ladder, known: put(this.ladder.known, "direct", Date.now() + sharedFor) };
+    this.owner.learned();
     this.lose("moved");
   }
 
@@ -287,8 +288,8 @@ export class Direct {
     const at = Date.now();
     this.drop();
     if (served) this.owner.lost(session.socket?.proven ?? at);
-    if (served && why === "broke" && this.fought(at - session.up, at)) return this.owner.over();
-    this.climb({ kind: "lost", at, way: "direct", why: this.slept ? "slept" : why });
+    if (served && why === "broke" && this.fought(at - session.up, at)) this.owner.over();
+    else this.climb({ kind: "lost", at, way: "direct", why: this.slept ? "slept" : why });
   }
 
   private fought(lasted: number, at: number): boolean {

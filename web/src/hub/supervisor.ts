@@ -268,8 +268,11 @@ export class Supervisor {
     this.drop();
     const { code, words, stranger } = line.pipe;
     const last = refused || code === closed.refused || code === closed.signedOut;
-    if (this.direct && last) this.ended(refused ? closed.refused : code, words);
-    if (this.direct?.serves || this.state.link === "refused") return;
+    if (this.direct && last) {
+      this.ended(refused ? closed.refused : code, words);
+      return;
+    }
+    if (this.direct?.serves) return;
     if (refused) this.happen({ kind: "refused", at: Date.now() });
     else this.happen({ kind: "lost", at: Date.now(), code, words, stranger });
     if (this.state.link === "refused") this.outbox.stop("");
