@@ -241,6 +241,37 @@ test("the value comes past the server: tabs share one line, the device stays, th
   await front.end();
 });
 
+for (const [size, viewport] of Object.entries({ phone: { width: 390, height: 844 }, desk: { width: 1280, height: 800 } })) {
+  for (const colorScheme of ["light", "dark"]) {
+    test(`the board in the sign-in page's place looks like the board: ${size}, ${colorScheme}`, async () => {
+      const front = await inFront();
+      const who = await visitor(browser, { viewport, colorScheme, reducedMotion: "reduce" });
+      const page = await who.page();
+      const key = await back.key(`look-${size}-${colorScheme}`);
+      await signIn(page, front.url, key.key);
+      await live(page);
+      const look = () =>
+        page.evaluate(() => {
+          const parts = [...document.querySelectorAll("body, main, header, h1, .empty, .button, [data-strip], .developer")];
+          const box = (e) => Object.values(e.getBoundingClientRect().toJSON()).map(Math.round).join(" ");
+          const style = (e) => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor, getComputedStyle(e).fontSize].join(" ");
+          const root = [...document.documentElement.attributes].map((a) => `${a.name}=${a.value}`).sort();
+          return { parts: parts.map((e) => `${e.tagName} ${box(e)} ${style(e)}`), root, title: document.title, scroll: scrollY };
+        });
+      await page.locator('[data-step="listening"].done').waitFor();
+      const inPlace = await look();
+      if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${size}-${colorScheme}.png`) });
+      await page.reload();
+      await live(page);
+      await page.locator('[data-step="listening"].done').waitFor();
+      assert.deepEqual(inPlace, await look());
+      who.calm();
+      await who.close();
+      await front.end();
+    });
+  }
+}
+
 test("after a reload the key is gone, and the page goes by the server", async () => {
   const front = await inFront();
   const who = await visitor(browser);

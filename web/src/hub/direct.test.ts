@@ -185,3 +185,24 @@ test("a sign-in that is over ends the line", async () => {
   assert.equal(hub.state.link, "refused");
   assert.equal(there.broker.count("DISCONNECT"), 1);
 });
+
+test("an idle line stays up, and says to the server once a minute that it is there", async () => {
+  const { hub, there, server, asked } = await page();
+  await clock.pass(600_000, 100);
+  assert.equal(hub.state.link, "live");
+  assert.equal(there.broker.count("CONNECT"), 1);
+  assert.equal(server.pipes.size, 0);
+  const still = asked.filter((a) => (a as { client: string }).client === "acme:eu:shed#0").length;
+  assert.ok(still >= 7 && still <= 10, `${still} times in ten minutes`);
+});
+
+test("three losses soon after the login are somebody else with our name: it is left alone", async () => {
+  const { hub, there, relay } = await page();
+  for (let n = 0; n < 3; n++) {
+    there.cut();
+    await clock.pass(3000);
+  }
+  await clock.pass(700_000, 500);
+  assert.ok(there.broker.count("CONNECT") <= 3);
+  assert.deepEqual([hub.state.link, relay.count("CONNECT")], ["live", 1]);
+});
