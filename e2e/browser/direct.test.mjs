@@ -213,8 +213,8 @@ test("the value comes past the server: tabs share one line, the device stays, th
   assert.equal(front.links(), 0, "the server made a link of its own");
   assert.equal(way.connections - before, 1, "the tabs do not share one connection");
 
-  await compose(page, { fields: [["led", "on"]] });
-  await page.getByText(/^Accepted \S*\d/).first().waitFor({ timeout: 5000 });
+  await compose(page, { fields: { led: "on" } });
+  await page.getByTestId("said").filter({ hasText: /^Accepted/ }).waitFor({ timeout: 5000 });
   await shows(second, "shed", "led", "[Oo]n", 5000);
   assert.equal(own.child.exitCode, null, "the device was thrown off");
 
@@ -318,6 +318,9 @@ for (const [how, within] of [
     await until(async () => (await shown()).length > then + 40, 10_000, "values by the server");
     console.log(`${how}: by the server after ${Date.now() - blocked} ms`);
     await live(page);
+    // A broker sends again what was on its way to a line that had fallen silent; ours takes its half minute for that.
+    const gaps = (all) => all.length > 0 && new Set(all).size < Math.max(...all) - Math.min(...all) + 1;
+    await until(async () => !gaps(await shown()), 60_000, "what waited for the page");
 
     const connections = way.connections;
     way.heal();
