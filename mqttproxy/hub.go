@@ -329,7 +329,7 @@ func (h *Hub) unjoin(s *session, filters []asked) {
 // Serve holds one page's session on this carrier until it is over, and says why it ended. The carrier is ended too.
 // It ends when ctx does: with the Reason that is ctx's cause, else with Restart.
 func (h *Hub) Serve(ctx context.Context, carrier Carrier, g access.Grant) Reason {
-	s := &session{hub: h, carrier: carrier, grant: g, done: make(chan struct{})}
+	s := &session{hub: h, carrier: carrier, grant: g, done: make(chan struct{}), release: func() {}}
 	_, s.judged = carrier.(silenceJudge)
 	s.opened = h.clock()
 	if reason, ok := h.enter(s); !ok {
@@ -337,9 +337,7 @@ func (h *Hub) Serve(ctx context.Context, carrier Carrier, g access.Grant) Reason
 		return reason
 	}
 	defer h.leave(s)
-	if links, several := h.config.Source.(Links); several {
-		defer links.Need(g)()
-	}
+	defer func() { s.release() }()
 	if h.config.Good != nil && !h.config.Good(g) {
 		s.end(Refused)
 	}

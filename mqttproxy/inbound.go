@@ -91,6 +91,7 @@ func (s *session) subscribe(p inbound) error {
 		}
 	}
 	s.hub.join(s, id, wanted, codes)
+	s.need() // not before: what waits there for the page comes at once
 	return nil
 }
 
@@ -147,6 +148,7 @@ func (s *session) hold(wait func()) {
 // publish takes a message from the page. The Source gets a session's messages one after the other, which keeps their
 // order; up to UnackedUp may wait for that, then we stop listening.
 func (s *session) publish(ctx context.Context, p inbound) error {
+	s.need()
 	m, err := readPublish(p)
 	if err != nil {
 		return err

@@ -24,6 +24,8 @@ type session struct {
 	small   [128]byte // owned by listen: where bytes arrive while nothing is incomplete
 	partial []byte    // owned by listen: the beginning of a packet
 	rate    rate      // owned by listen
+	needs   bool      // owned by listen: the Source was told that we are here
+	release func()    // owned by listen, and called when that is over
 
 	connected atomic.Bool
 	held      atomic.Bool  // we keep the page from sending, so its silence means nothing
@@ -48,6 +50,16 @@ type session struct {
 	up       []publish
 	upBusy   bool
 	room     chan struct{} // closed when up has room again; nil while nobody waits
+}
+
+// need tells a Source of several links that this page needs its own, once.
+func (s *session) need() {
+	links, several := s.hub.config.Source.(Links)
+	if !several || s.needs {
+		return
+	}
+	s.needs = true
+	s.release = links.Need(s.grant)
 }
 
 // silenceJudge is a carrier that outlives its page's absence for a while, and ends by itself when that lasts too long.

@@ -46,6 +46,7 @@ type UplinksConfig struct {
 	RetryMost  time.Duration // longest wait of all; 0 means 15 s
 	Soon       time.Duration // a connection that was lost before that was taken from us; 0 means 15 s
 	FightPause time.Duration // how long to leave a broker alone that has refused us, or a client that has taken our place; 0 means a minute
+	LentFor    time.Duration // how long a session is a page's that has said nothing more; 0 means 3 minutes
 	EchoIn     time.Duration // how long to wait for our own message to come back; 0 means 2 s
 	Blink      time.Duration // a link that is down for less is not spoken of; 0 means 2 s
 	MaxPacket  int           // longest PUBLISH that is taken; 0 means 1 MiB, and 8 MiB for a House
@@ -78,7 +79,7 @@ func (c UplinksConfig) withDefaults() UplinksConfig {
 	}{
 		{&c.Linger, time.Minute}, {&c.ConnectIn, 8 * time.Second}, {&c.WriteIn, 5 * time.Second}, {&c.PingEvery, 10 * time.Second},
 		{&c.Silence, 20 * time.Second}, {&c.RetryFirst, 500 * time.Millisecond}, {&c.RetryMost, 15 * time.Second}, {&c.Soon, 15 * time.Second},
-		{&c.FightPause, time.Minute}, {&c.EchoIn, 2 * time.Second}, {&c.Blink, 2 * time.Second},
+		{&c.FightPause, time.Minute}, {&c.EchoIn, 2 * time.Second}, {&c.LentFor, 3 * time.Minute}, {&c.Blink, 2 * time.Second},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -110,6 +111,7 @@ type Uplinks struct {
 	links   map[string]*uplink       // by key; that of a House by nothing
 	ending  map[string]chan struct{} // links that are saying goodbye: the next one of the key waits for that
 	holders map[access.Subject]string
+	loans   map[loanOf]*loan // sessions that pages hold by themselves
 	running sync.WaitGroup
 
 	counts uplinkCounts
@@ -121,7 +123,7 @@ func NewUplinks(c UplinksConfig) (*Uplinks, error) {
 	if len(c.Addresses) == 0 || c.Take == nil || (c.House == nil && !keys) {
 		return nil, errors.New("new uplinks: Addresses and Take must be given, and House or Secret, Check, Ended and Agreed")
 	}
-	u := &Uplinks{UplinksConfig: c.withDefaults(), links: map[string]*uplink{}, ending: map[string]chan struct{}{}, holders: map[access.Subject]string{}}
+	u := &Uplinks{UplinksConfig: c.withDefaults(), links: map[string]*uplink{}, ending: map[string]chan struct{}{}, holders: map[access.Subject]string{}, loans: map[loanOf]*loan{}}
 	u.all, u.stop = context.WithCancel(context.Background())
 	return u, nil
 }
@@ -136,23 +138,37 @@ func (u *Uplinks) Need(g access.Grant) (release func()) {
 	if u.closed {
 		return func() {}
 	}
-	l := u.links[g.KeyID]
+	l, lent := u.links[g.KeyID], u.inherit(g)
+	if l != nil && l.needs == 0 && lent != "" {
+		u.end(l) // nobody has it but for a while after: the page's own session holds more
+		l = nil
+	}
 	if l == nil {
-		l = u.open(g.KeyID, newKeyErrand(u, g), &echoes{known: u.Echo(g.KeyID)})
+		l = u.openKey(g, lent)
+	} else if lent != "" {
+		u.erase(l, lent)
 	}
 	l.needs++
+	l.bySignIn[g.SignIn]++
 	if l.linger != nil {
 		l.linger.Stop()
 		l.linger = nil
 	}
-	return sync.OnceFunc(func() { u.release(l) })
+	return sync.OnceFunc(func() { u.release(l, g.SignIn) })
+}
+
+// openKey starts a key's link, which takes over a page's session if there is one; u.mu is held.
+func (u *Uplinks) openKey(g access.Grant, lent string) *uplink {
+	e := newKeyErrand(u, g)
+	e.lent = lent
+	return u.open(g.KeyID, e, &echoes{known: u.Echo(g.KeyID)})
 }
 
 // open starts a link; u.mu is held.
 func (u *Uplinks) open(id string, e errand, sent *echoes) *uplink {
 	ctx, cancel := context.WithCancel(u.all)
 	l := &uplink{
-		errand: e, up: u, id: id, inbox: newInbox(u.Waiting, u.WaitBytes), echoes: sent, before: u.ending[id],
+		errand: e, up: u, id: id, inbox: newInbox(u.Waiting, u.WaitBytes), echoes: sent, before: u.ending[id], bySignIn: map[string]int{},
 		over: make(chan struct{}), cancel: cancel, nudge: make(chan struct{}, 1), since: time.Now(), news: make(chan struct{}),
 	}
 	l.inbox.lostAll = &u.counts.dropped
@@ -172,9 +188,12 @@ func (u *Uplinks) open(id string, e errand, sent *echoes) *uplink {
 	return l
 }
 
-func (u *Uplinks) release(l *uplink) {
+func (u *Uplinks) release(l *uplink, signIn string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if l.bySignIn[signIn]--; l.bySignIn[signIn] == 0 {
+		delete(l.bySignIn, signIn)
+	}
 	if l.needs--; l.needs == 0 && !u.closed {
 		l.linger = time.AfterFunc(u.Linger, func() { u.retire(l) })
 	}
@@ -186,6 +205,14 @@ func (u *Uplinks) retire(l *uplink) {
 	defer u.mu.Unlock()
 	if l.needs > 0 || u.closed || u.links[l.id] != l {
 		return
+	}
+	u.end(l)
+}
+
+// end has a link say goodbye; u.mu is held.
+func (u *Uplinks) end(l *uplink) {
+	if l.linger != nil {
+		l.linger.Stop()
 	}
 	l.retired = true
 	u.Log.Info("link to the upstream broker is let go: nobody needs it", l.who())
@@ -376,6 +403,9 @@ func (u *Uplinks) Close(ctx context.Context) error {
 		if l.linger != nil {
 			l.linger.Stop()
 		}
+	}
+	for _, l := range u.loans {
+		l.timer.Stop()
 	}
 	u.mu.Unlock()
 	u.stop()

@@ -125,6 +125,9 @@ func parseAnyBroker(s string, schemes map[string]broker, path string) (*url.URL,
 	if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, errors.New("should be a host, perhaps with a scheme in front and a port behind")
 	}
+	if strings.Trim(strings.ToLower(u.Host), "abcdefghijklmnopqrstuvwxyz0123456789.-_:[]") != "" {
+		return nil, errors.New("is no host that a content policy could name")
+	}
 	means, known := schemes[strings.ToLower(u.Scheme)]
 	if !known {
 		return nil, errors.New("the scheme " + u.Scheme + ":// is none of those that lead here")

@@ -197,14 +197,17 @@ func (f *front) forgive(keyID string) {
 	f.Uplinks.mu.Lock()
 	defer f.Uplinks.mu.Unlock()
 	if l := f.links[keyID]; l != nil {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.noOwn = false
+		k := l.errand.(*keyErrand)
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.noOwn = false
 	}
 }
 
 func TestTheInboxIsBoundedByBytes(t *testing.T) {
 	q := newInbox(1000, 500)
+	var lost atomic.Uint64
+	q.lostAll = &lost
 	for n := range 20 {
 		if !q.put(numbered(n, 100-len(shedOwn)), 0) {
 			t.Fatalf("message %d at QoS 0 was refused", n)
@@ -218,8 +221,8 @@ func TestTheInboxIsBoundedByBytes(t *testing.T) {
 	if q.put(numbered(105, 100-len(shedOwn)), 1) {
 		t.Error("there is room for one more at QoS 1")
 	}
-	if q.lost() != 15 || q.bytes != [2]int{500, 500} {
-		t.Errorf("%d were dropped, %v bytes are kept", q.lost(), q.bytes)
+	if lost.Load() != 15 || q.bytes != [2]int{500, 500} {
+		t.Errorf("%d were dropped, %v bytes are kept", lost.Load(), q.bytes)
 	}
 	got := q.take(100)
 	want := []byte{15, 16, 17, 18, 19, 100, 101, 102, 103, 104}
@@ -239,7 +242,7 @@ func TestTheInboxIsBoundedByBytes(t *testing.T) {
 // Somebody else has the entity's name. By the clock of the bubble: three connections lost, and from then on one try a minute.
 func TestAFightIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &uplink{up: &Uplinks{UplinksConfig: UplinksConfig{}.withDefaults()}}
+		l := &uplink{up: &Uplinks{UplinksConfig: UplinksConfig{}.withDefaults()}, errand: &keyErrand{}}
 		lose := func(after time.Duration) (Why, time.Duration) {
 			time.Sleep(after)
 			wait := l.judge(t.Context(), after, fmt.Errorf("%w: by somebody", errDropped), 0)

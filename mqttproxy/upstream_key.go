@@ -19,6 +19,7 @@ type keyErrand struct {
 	keyID   string
 	heard   string // topic that brings messages to the key
 	own     string // topic that the key publishes on
+	lent    string // client id of a page's own session that this link goes on with; may be empty
 
 	mu    sync.Mutex
 	noOwn bool // asking for our own publish topic ended the connection: not asked again
@@ -61,6 +62,9 @@ func (k *keyErrand) login() (as login, release func(), err error) {
 
 // ownID differs for each key: two keys of one entity have a link each, and the broker ends one of two that log in alike.
 func (k *keyErrand) ownID() string {
+	if k.lent != "" {
+		return k.lent
+	}
 	sum := sha256.Sum256([]byte(k.keyID))
 	return fmt.Sprintf("%s#%s-%x", k.subject, k.up.Program, sum[:4])
 }

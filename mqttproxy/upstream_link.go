@@ -23,9 +23,10 @@ type uplink struct {
 	cancel context.CancelFunc
 	nudge  chan struct{} // try now
 
-	needs   int         // guarded by Uplinks.mu, as the two below
-	linger  *time.Timer // runs while nobody needs it
-	retired bool        // nobody has needed it for so long
+	needs    int            // guarded by Uplinks.mu, as the three below
+	bySignIn map[string]int // the same by sign-in
+	linger   *time.Timer    // runs while nobody needs it
+	retired  bool           // nobody has needed it for so long
 
 	mu      sync.Mutex
 	conn    *upstreamConn // nil while there is none

@@ -37,7 +37,7 @@ func (s *Server) home(c echo.Context) error {
 		holder = "Operator"
 	}
 	page := templates.BoardPage{
-		Ways:     s.plan(),
+		Ways:     s.waysOf(c.Request()),
 		Holder:   holder,
 		Operator: g.KeyID == "",
 		Settings: templates.Settings{Subscribe: g.Subscribe, Entity: g.Subject.Entity, Now: s.Now()},
@@ -69,7 +69,7 @@ func (s *Server) inFront(page *templates.BoardPage, g access.Grant) {
 }
 
 func (s *Server) signInPage(c echo.Context, p problem) error {
-	return render(c, p.status, templates.SignIn(templates.SignInPage{Refused: p.sentence, Service: s.service()}))
+	return render(c, p.status, templates.SignIn(templates.SignInPage{Refused: p.sentence, Service: s.service(), Direct: s.direct(c.Request()) != nil}))
 }
 
 // service is whose keys people sign in with, if they are not this server's own.

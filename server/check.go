@@ -22,6 +22,9 @@ func (s *Server) check(c echo.Context) error {
 	page := templates.CheckPage{
 		Ways: s.plan(), Broker: s.brokerHop(), Front: s.Front != nil, Seen: seen(c.Request()), Devices: s.devicesOf(c),
 	}
+	if d := s.direct(c.Request()); d != nil {
+		page.Direct = d.Address.String()
+	}
 	if s.secure() {
 		page.SecureHost = s.PublicURL.Host
 	}

@@ -19,9 +19,15 @@ type Limits struct {
 
 // CheckWays refuses a plan that no page could follow.
 func CheckWays(ways []string) error {
+	if slices.Equal(ways, []string{wayDirect}) {
+		return fmt.Errorf("%q leads past this server: name one to it as well", wayDirect)
+	}
 	for i, way := range ways {
-		if !slices.Contains(mqttproxy.Ways, way) {
-			return fmt.Errorf("%q is no way that pages go: there are %s", way, strings.Join(mqttproxy.Ways, ", "))
+		if way == wayDirect && i > 0 {
+			return fmt.Errorf("%q is tried before the others: name it first", wayDirect)
+		}
+		if way != wayDirect && !slices.Contains(mqttproxy.Ways, way) {
+			return fmt.Errorf("%q is no way that pages go: there are %s, %s", way, wayDirect, strings.Join(mqttproxy.Ways, ", "))
 		}
 		if slices.Contains(ways[:i], way) {
 			return fmt.Errorf("%q is named twice", way)
@@ -30,12 +36,12 @@ func CheckWays(ways []string) error {
 	return nil
 }
 
-// plan is the ways that pages may go, best first. Pages are told it and held to it.
+// plan is the ways to this server that pages may go, best first. Pages are told it and held to it.
 func (s *Server) plan() []string {
 	if len(s.Ways) == 0 {
 		return mqttproxy.Ways
 	}
-	return s.Ways
+	return slices.DeleteFunc(slices.Clone(s.Ways), func(way string) bool { return way == wayDirect })
 }
 
 // newPipes are the pipes of people's pages.

@@ -30,7 +30,7 @@ func TestThePlanIsPrintedToldAndKept(t *testing.T) {
 func TestPlansAreChecked(t *testing.T) {
 	for plan, ok := range map[string]bool{
 		"socket,stream,poll": true, "poll": true, "stream,socket": true,
-		"socket,socket": false, "carrier pigeon": false, "": false, "Socket": false,
+		"direct,socket": true, "direct": false, "socket,direct": false, "socket,socket": false, "carrier pigeon": false, "": false, "Socket": false,
 	} {
 		if err := CheckWays(strings.Split(plan, ",")); (err == nil) != ok {
 			t.Errorf("%q: %v", plan, err)

@@ -29,9 +29,10 @@ type Front struct {
 	// Listen takes up the connection of a key for a while.
 	Listen func(g access.Grant)
 
-	Link  func(access.Grant) mqttproxy.State // how the link is that this Grant depends on
-	Links func() mqttproxy.UplinksStats      // how all of them are, and what they did
-	Asked func() access.Asked                // how it went with asking the service about keys; nil where keys are not asked about
+	Link   func(access.Grant) mqttproxy.State // how the link is that this Grant depends on
+	Links  func() mqttproxy.UplinksStats      // how all of them are, and what they did
+	Asked  func() access.Asked                // how it went with asking the service about keys; nil where keys are not asked about
+	Direct *Direct                            // how pages go to the service's broker themselves; nil where they cannot
 }
 
 // ofService says whether the keys are another service's.

@@ -12,11 +12,16 @@ import (
 )
 
 // policy is the content policy of every page: scripts, styles and connections of this site only, nothing inline.
-var policy = strings.Join([]string{
-	"default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "font-src 'self'",
-	"connect-src 'self'", "worker-src 'self'", "manifest-src 'self'", "base-uri 'none'", "form-action 'self'",
-	"frame-ancestors 'none'", "require-trusted-types-for 'script'", "trusted-types trellis",
-}, "; ")
+var policy = policyFor("")
+
+// policyFor is policy for an answer that may connect to another origin besides; [Server.reaching] says which those are.
+func policyFor(origin string) string {
+	return strings.Join([]string{
+		"default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "font-src 'self'",
+		strings.TrimSpace("connect-src 'self' " + origin), "worker-src 'self'", "manifest-src 'self'", "base-uri 'none'", "form-action 'self'",
+		"frame-ancestors 'none'", "require-trusted-types-for 'script'", "trusted-types trellis",
+	}, "; ")
+}
 
 // headers go with every answer; a handler that may be cached says so itself.
 func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {

@@ -19,7 +19,7 @@ func (s *Server) routes(e *echo.Echo) {
 	pages.POST("/session/end", s.signOut)
 	pages.GET("/enter", s.enter)
 	pages.POST("/enter", s.takeCode)
-	pages.GET("/check", s.check)
+	pages.GET("/check", s.check, s.reaching)
 	pages.POST("/agree", s.agree)
 	pages.POST("/watch", s.watch)
 
@@ -32,6 +32,9 @@ func (s *Server) routes(e *echo.Echo) {
 	e.POST("/live/open", s.liveOpen)
 	e.POST("/live/up", s.liveUp)
 	e.POST("/live/down", s.liveDown)
+
+	// How a page goes past us, where it may. The worker's script, and the check, may connect there; nothing else may.
+	e.POST("/live/direct", s.liveDirect)
 
 	// "Check my connection" asks these, for whoever comes: the ways to /live with an echo behind them, and what we know.
 	checks := e.Group("/check", s.strangers)
@@ -63,7 +66,7 @@ func (s *Server) routes(e *echo.Echo) {
 
 	// What the browser downloads.
 	e.GET("/static/*", echo.WrapHandler(static.Handler()))
-	e.GET("/hub.js", echo.WrapHandler(static.Worker()))
+	e.GET("/hub.js", echo.WrapHandler(static.Worker()), s.reaching)
 	e.GET("/favicon.ico", func(c echo.Context) error { return c.Redirect(http.StatusFound, static.URL("favicon.svg")) })
 }
 

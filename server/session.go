@@ -117,6 +117,8 @@ func (s *Server) signIn(c echo.Context) error {
 		err = s.begin(c, map[string]any{sessionKey: g.KeyID, sessionPrint: g.Print})
 	}
 	switch {
+	case err == nil && wantsJSON(c) && s.direct(c.Request()) != nil:
+		return c.JSON(http.StatusOK, heldKey{g.KeyID, g.Print}) // whoever has the key may use it directly
 	case err == nil && wantsJSON(c):
 		return c.NoContent(http.StatusNoContent)
 	case err == nil:

@@ -9,6 +9,7 @@ var moment = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 var SignInExamples = map[string]SignInPage{
 	"signin":         {},
 	"signin-service": {Service: "app.tendrl.com"},
+	"signin-direct":  {Direct: true},
 	"signin-refused": {Refused: "This access key was not accepted. Check that you copied all of it."},
 }
 
@@ -66,7 +67,7 @@ var BoardExamples = map[string]BoardPage{
 	},
 }
 
-// CheckExamples are the check of a stranger, of one in front of another service, of somebody with devices, and of one whose server is
+// CheckExamples are the check of a stranger, of one in front of another service, of one that pages may pass, of somebody with devices, and of one whose server is
 // in trouble.
 var CheckExamples = map[string]CheckPage{
 	"check": {
@@ -74,6 +75,10 @@ var CheckExamples = map[string]CheckPage{
 	},
 	"check-front": {
 		Ways: []string{"socket", "stream", "poll"}, Broker: Hop{Works: true, Took: 12 * time.Millisecond}, Front: true, Seen: Seen{Protocol: "HTTP/1.1"},
+	},
+	"check-direct": {
+		Ways: []string{"socket", "stream", "poll"}, Broker: Hop{Works: true, Took: 12 * time.Millisecond}, Front: true, Seen: Seen{Protocol: "HTTP/1.1"},
+		Direct: "wss://broker.example.com/ws",
 	},
 	"check-devices": {
 		Ways: []string{"socket", "stream", "poll"}, Broker: Hop{Works: true, Took: 12 * time.Millisecond},

@@ -10,6 +10,7 @@ import "time"
 type SignInPage struct {
 	Refused string // the sentence that says why the last try failed; empty at first
 	Service string // the service that the keys belong to; empty where they are this server's own
+	Direct  bool   // pages may use the key themselves, so this one keeps it when it becomes the board
 }
 
 // EnterPage takes the operator's one-time code, from the address by script or by hand.
@@ -33,6 +34,7 @@ type CheckPage struct {
 	SecureHost string        // host and port of the public address if that is https; empty otherwise
 	Broker     Hop           // from this server to its broker
 	Front      bool          // that broker is another service's: it can be reached, more is not known
+	Direct     string        // where pages reach it past this server; empty where they do not
 	Seen       Seen          // how the request came here
 	Devices    *DevicesHeard // nil for a stranger, who learns nothing of devices
 }
@@ -76,7 +78,7 @@ type BoardPage struct {
 	Watched  bool     // this server keeps listening with it when no page is open
 	Operator bool     // the operator has no key of their own: the page says how to add one
 	Topics   []string // what this server hears from a broker of any kind, where what is sent is for a device; none elsewhere
-	Ways     []string // that this page may go to the server, best first: "socket", "stream", "poll"
+	Ways     []string // that this page may go, best first: "direct", "socket", "stream", "poll"
 	Settings Settings
 	Groups   []Group // from [Groups]
 }

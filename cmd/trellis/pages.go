@@ -12,7 +12,7 @@ type pageLimits struct {
 	MaxPages           int           `name:"max-pages" help:"Pages that may be open at once." default:"20000"`
 	MaxPagesPerAddress int           `name:"max-pages-per-address" help:"The same from one network: an address, or the /64 of an IPv6 address." default:"200"`
 	MaxPagesPerKey     int           `name:"max-pages-per-key" help:"The same with one access key." default:"256"`
-	Ways               []string      `help:"The ways that pages may go to this server, best first." default:"socket,stream,poll" placeholder:"LIST"`
+	Ways               []string      `help:"The ways that pages may go, best first; direct leads past this server, with --upstream." default:"direct,socket,stream,poll" placeholder:"LIST"`
 }
 
 // longestAway bounds --page-away: all that time a page's messages are kept in memory.

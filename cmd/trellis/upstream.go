@@ -103,7 +103,7 @@ func (c *serveCommand) startFront(ctx context.Context, st *state, public *url.UR
 		Keys: r.keys, Store: st.store, Pages: hub, Healthy: r.healthy, Probe: r.links.Reach, JWKS: st.signer.JWKS(),
 		Front: &server.Front{
 			Service: c.behind.service.Host, Agree: r.agree, Watch: r.watch, Watched: r.watched, Held: r.keys.Held, Listen: r.listen,
-			Link: r.StateOf, Links: r.links.Stats, Asked: r.service.Asked,
+			Link: r.StateOf, Links: r.links.Stats, Asked: r.service.Asked, Direct: c.behind.direct(r.links),
 		},
 		Outbox:  box,
 		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
@@ -133,6 +133,16 @@ func openRelay(ctx context.Context, dir string, store *history.Store, b *behind,
 		Echo: r.keys.Echo, SetEcho: r.echoed,
 	})
 	return r, err
+}
+
+// direct is how pages go to the service's broker themselves: by its WebSocket, if we know of one.
+func (b *behind) direct(links *mqttproxy.Uplinks) *server.Direct {
+	for _, at := range b.brokers {
+		if at.Scheme == "wss" || at.Scheme == "ws" {
+			return &server.Direct{Address: at, Lend: links.Lend, Renew: links.Renew}
+		}
+	}
+	return nil
 }
 
 // heldRows keeps the service's keys in the one database.

@@ -29,6 +29,7 @@ after(async () => {
 async function inFront(...args) {
   const data = mkdtempSync(join(tmpdir(), "trellis-front-"));
   const words = ["serve", "--listen", "127.0.0.1:0", "--data", join(data, "state"), "--upstream", back.url, ...args];
+  words.push("--ways", "socket,stream,poll"); // these tests are about the link that this server makes
   const program = new Program(binary, words);
   running.push(program);
   const [, url] = await program.says(/^Open\s+(https?:\/\/\S+)$/m);

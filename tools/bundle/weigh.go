@@ -9,9 +9,10 @@ import (
 // Limits of script per page, packed with brotli: what a phone on a slow network downloads before it is live.
 const (
 	// The board and the worker; 7,000 of it are the pipe with its three carriers and the ladder, without which bad networks
-	// see nothing live and every change of networks is a new session.
-	viewerLimit    = 27_000
-	developerLimit = 31_000 // the same with the developer view
+	// see nothing live and every change of networks is a new session. 5,300 are the line past the server: it is a session of
+	// its own, and a page has to make of messages there what the server makes of them here.
+	viewerLimit    = 32_500
+	developerLimit = 36_400 // the same with the developer view
 	checkLimit     = 10_000 // the check of the connection, which people open when their network is bad
 )
 

@@ -1,6 +1,7 @@
 /** The board's script: joins the hub to what the server rendered. */
 import { mark, mib, newest } from "./bounds";
 import { parse } from "./envelope";
+import { take as takeKey } from "./handed";
 import { type Heard, type HubSettings, randomId, type ToPage, type Upstream } from "./hub/protocol";
 import { Link } from "./link";
 import { shown } from "./shown";
@@ -31,7 +32,7 @@ const answers = [
   [document.querySelector<HTMLElement>("[data-offer]"), "taken"],
 ] as const;
 const ways = (document.documentElement.dataset.ways ?? "").split(" ");
-const link = new Link({ ...settings, ways }, hear);
+const link = new Link({ ...settings, ways }, hear, takeKey());
 
 let state: State = initial(opened);
 let developer: Developer | null = null;

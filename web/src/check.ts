@@ -17,6 +17,7 @@ const page = {
     .filter((w): w is Offered => offered.some((o) => o === w)),
   secureHost: main.dataset.secureHost ?? "",
   front: main.dataset.front !== undefined,
+  direct: main.dataset.direct ?? "",
 };
 const copiedFor = 3000;
 const tries = 3; // while our server has no room for another check of this network

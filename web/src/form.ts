@@ -6,8 +6,15 @@ interface Refusal {
   message?: string;
 }
 
-/** postInPlace sends a form with fetch and goes to the board when it was taken; refused gives the words for a status. */
-export function postInPlace(form: HTMLFormElement, refused: (status: number) => string): void {
+/**
+ * postInPlace sends a form with fetch, and goes to the board when it was taken; refused gives the words for a status. taken may
+ * make the board of this page instead, out of what the answer says.
+ */
+export function postInPlace(
+  form: HTMLFormElement,
+  refused: (status: number) => string,
+  taken: (answer: unknown) => void = () => location.replace("/"),
+): void {
   const button = find<HTMLButtonElement>(form, "[data-submit]");
   const idle = button.textContent ?? "";
   form.addEventListener("submit", (event) => {
@@ -15,9 +22,9 @@ export function postInPlace(form: HTMLFormElement, refused: (status: number) => 
     button.disabled = true;
     put(button, button.dataset.busy ?? idle);
     put(find(form, "[data-refusal]"), "");
-    void send(form, refused).then((words) => {
+    void send(form, refused).then(({ words, answer }) => {
       if (words === "") {
-        location.replace("/");
+        taken(answer);
         return;
       }
       button.disabled = false;
@@ -28,7 +35,12 @@ export function postInPlace(form: HTMLFormElement, refused: (status: number) => 
   });
 }
 
-async function send(form: HTMLFormElement, refused: (status: number) => string): Promise<string> {
+interface Sent {
+  readonly words: string;
+  readonly answer?: unknown;
+}
+
+async function send(form: HTMLFormElement, refused: (status: number) => string): Promise<Sent> {
   try {
     const answer = await fetch(form.action, {
       method: "POST",
@@ -37,13 +49,13 @@ async function send(form: HTMLFormElement, refused: (status: number) => string):
         [...new FormData(form)].map(([name, value]): [string, string] => [name, String(value)]),
       ),
     });
-    if (answer.ok) return "";
     const body = (await answer.json().catch(() => ({}))) as Refusal;
-    if (answer.status === 429) return body.message || gate.tooManyTries;
-    return answer.status >= 500
-      ? body.message || gate.serverNotAnswering
-      : refused(answer.status) || body.message || "";
+    if (answer.ok) return { words: "", answer: body };
+    if (answer.status === 429) return { words: body.message || gate.tooManyTries };
+    const words =
+      answer.status >= 500 ? body.message || gate.serverNotAnswering : refused(answer.status) || body.message;
+    return { words: words || gate.serverNotAnswering };
   } catch {
-    return gate.serverNotAnswering;
+    return { words: gate.serverNotAnswering };
   }
 }

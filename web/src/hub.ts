@@ -3,7 +3,7 @@ import type { Line, Wire } from "./carrier/wire";
 import { pahoClient } from "./hub/client";
 import { claim, openOwn, openShared, type Port } from "./hub/doors";
 import { Room } from "./hub/room";
-import { Supervisor } from "./hub/supervisor";
+import { type Network, Supervisor } from "./hub/supervisor";
 
 interface WorkerScope extends Port {
   readonly location: { readonly host: string; readonly origin: string; readonly protocol: string };
@@ -30,13 +30,21 @@ const wire: Wire = {
   socket: () => new globalThis.WebSocket(address, ["trellis.pipe"]) as Line,
 };
 
+const network: Network = {
+  wire,
+  newClient: () => pahoClient(address),
+  line: (there) => new globalThis.WebSocket(there, ["mqtt"]) as Line,
+};
+
 const room = new Room(
-  (settings, say, known) => new Supervisor(settings, { wire, newClient: () => pahoClient(address) }, say, known),
+  (settings, say, known, key) => new Supervisor(settings, network, say, known, key),
   () => scope.close(),
 );
 
 // The page that checks the connection asks for this.
 new BroadcastChannel("trellis-ladder").onmessage = () => room.forget();
+// A page that was let in, or that asks for a key, says this: perhaps the sign-in of the others is over.
+new BroadcastChannel("trellis-sign-in").onmessage = () => room.look();
 
 if ("onconnect" in scope) {
   let claimed = false;

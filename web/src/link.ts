@@ -1,31 +1,16 @@
 /** The page's side of the hub: finds or starts the worker, says hello and goodbye, notices when it is gone. */
-import { type HubSettings, randomId, type ToHub, type ToPage, version } from "./hub/protocol";
+import { type HeldKey, type HubSettings, randomId, type ToHub, type ToPage, version } from "./hub/protocol";
 import { recall, remember } from "./known";
+import { workerScript } from "./policy";
+import { signInMoved } from "./signins";
 
 interface WorkerPort {
   onmessage: ((event: MessageEvent<ToPage>) => void) | null;
   postMessage(message: ToHub): void;
 }
 
-interface ScriptPolicy {
-  createScriptURL(url: string): string;
-}
-
-const workerURL = "/hub.js";
 const answerWithin = 4000;
 const askEvery = 15_000;
-
-/** The only script address that this site ever hands to the browser; the content policy allows this one policy. */
-const policy: ScriptPolicy | undefined = (
-  globalThis as unknown as {
-    trustedTypes?: { createPolicy(name: string, rules: ScriptPolicy): ScriptPolicy };
-  }
-).trustedTypes?.createPolicy("trellis", {
-  createScriptURL(url) {
-    if (url !== workerURL) throw new TypeError(`not a script of this site: ${url}`);
-    return url;
-  },
-});
 
 export class Link {
   private port: WorkerPort | null = null;
@@ -37,6 +22,7 @@ export class Link {
   constructor(
     private readonly settings: HubSettings,
     private readonly hear: (message: ToPage) => void,
+    private key?: HeldKey, // until the worker has it
   ) {
     // The name holds whose page it is: after signing in with another key there must be another worker.
     this.name = `trellis ${[settings.publish, ...settings.subscribe].join(" ")}`;
@@ -45,6 +31,7 @@ export class Link {
   start(): void {
     this.open();
     this.hello();
+    signInMoved();
     addEventListener("pagehide", () => this.bye());
     addEventListener("pageshow", (event) => {
       if (event.persisted) this.hello();
@@ -100,7 +87,7 @@ export class Link {
   /** hello holds a lock for as long as the page is there, so that the hub notices when a page goes without goodbye. */
   private hello(): void {
     this.letGo?.();
-    const say = () =>
+    const say = () => {
       this.port?.postMessage({
         kind: "hello",
         version,
@@ -109,7 +96,10 @@ export class Link {
         settings: this.settings,
         seen: document.visibilityState === "visible",
         known: recall(),
+        key: this.key,
       });
+      this.key = undefined;
+    };
     const locks = (navigator as Partial<Navigator>).locks;
     if (!locks) {
       say();
@@ -134,7 +124,7 @@ export class Link {
 }
 
 function startWorker(name: string): WorkerPort {
-  const url = (policy?.createScriptURL(workerURL) ?? workerURL) as string;
+  const url = workerScript();
   if (typeof SharedWorker === "undefined") return new Worker(url, { name });
   const { port } = new SharedWorker(url, { name });
   return port;

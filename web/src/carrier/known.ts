@@ -53,6 +53,9 @@ export function freeAt(k: Known, way: Way): number {
   return Math.max(of(k, way).until, rested);
 }
 
+/** away keeps a way shut for a while without a word against it: somebody else needs it. */
+export const away = (k: Known, way: Way, until: number): Known => write(k, way, { until });
+
 /** forgiven lets a way in again that is out. */
 export const forgiven = (k: Known, way: Way): Known => (of(k, way).until > 0 ? write(k, way, { until: 0 }) : k);
 

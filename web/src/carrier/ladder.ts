@@ -18,8 +18,11 @@ import {
   remember,
 } from "./known";
 
-/** The ways there are, best first. Of the direct one to another broker only this ladder knows: no plan of a server names it. */
-export type Way = "direct" | "socket" | "stream" | "poll";
+/**
+ * The ways there are, best first. The direct one leads to another broker, and is another session: a ladder of its own above
+ * the pipe's has it and "relay", which is the pipe as a whole, whatever carries it.
+ */
+export type Way = "direct" | "relay" | "socket" | "stream" | "poll";
 
 export const isWay = (way: string): way is Way => ["socket", "stream", "poll"].includes(way);
 

@@ -82,7 +82,7 @@ for (const lose of ["request", "answer"] as const) {
   });
 }
 
-const broken: Record<Exclude<Way, "direct">, Bad> = {
+const broken: Record<Exclude<Way, "direct" | "relay">, Bad> = {
   socket: { socket: "refuse" },
   stream: { stream: "hold" },
   poll: {},

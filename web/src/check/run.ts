@@ -1,5 +1,6 @@
 /** Runs a check: who answers a plain request, then every way at once, and what the server says beside them. */
 import { answered, ask, greeted, type Reply } from "./ask";
+import { tryDirect } from "./direct";
 import {
   type Answer,
   type Broker,
@@ -26,6 +27,8 @@ export interface Page {
   readonly plan: readonly Offered[];
   readonly secureHost: string;
   readonly front: boolean;
+  /** Where pages go past the server; empty where they do not. */
+  readonly direct: string;
 }
 
 /** Devices is when devices were heard, in the server's words; only for somebody who is signed in. */
@@ -42,7 +45,7 @@ export interface Devices {
 }
 
 export interface Watcher {
-  way(name: Offered, tried: Tried): void;
+  way(name: Offered | "direct", tried: Tried): void;
   broker(broker: Broker | null): void;
   /** null: nobody is signed in; undefined: not known. */
   devices(devices: Devices | null | undefined): void;
@@ -69,7 +72,8 @@ export async function run(page: Page, watcher: Watcher): Promise<Found> {
   const { hello, answer } = await greet();
   if (hello.kind !== "ours") return { ...before, at: Date.now(), hello, answer, ways: none };
   const patience: Patience = { answer: Math.max(5000, 3 * hello.rtt), message: Math.max(2000, 4 * hello.rtt) };
-  const [socket, { stream, poll }, broker, told] = await Promise.all([
+  const [direct, socket, { stream, poll }, broker, told] = await Promise.all([
+    tell(page.direct ? tryDirect(page.direct, patience) : Promise.resolve(noDirect), (t) => watcher.way("direct", t)),
     tell(page.plan.includes("socket") ? trySocket(origin() + live, patience) : Promise.resolve(off), (t) =>
       watcher.way("socket", t),
     ),
@@ -85,7 +89,7 @@ export async function run(page: Page, watcher: Watcher): Promise<Found> {
     at: Date.now(),
     hello,
     answer,
-    ways: { direct: noDirect, socket, stream, poll },
+    ways: { direct, socket, stream, poll },
     broker,
     seen: told && { protocol: String(told.protocol), added: told.added ?? [], missing: told.missing ?? [] },
     devices: told?.devices?.state ?? "",

@@ -4,6 +4,7 @@ import type { Remote } from "../carrier/fake";
 export class FakeBroker {
   readonly heard: string[] = [];
   mute = false; // does not acknowledge
+  code = 0; // with which it answers a login
   private rest = new Map<Remote, number[]>();
 
   readonly take = (remote: Remote, bytes: number[]): void => {
@@ -30,7 +31,7 @@ export class FakeBroker {
     const id = p.slice(head, head + 2);
     if (first >> 4 === 1) {
       this.heard.push("CONNECT");
-      remote.send([0x20, 2, 0, 0]);
+      remote.send([0x20, 2, 0, this.code]);
     } else if (first >> 4 === 8) {
       this.heard.push("SUBSCRIBE");
       remote.send([0x90, 3, ...id, 0]);

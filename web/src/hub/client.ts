@@ -23,19 +23,28 @@ import type { Socket } from "../carrier/carrier";
 import { packetID } from "./packet";
 import { randomId } from "./protocol";
 
+/** As whom to log in to somebody else's broker, which keeps the session for us. */
+export interface Login {
+  readonly client: string;
+  readonly user: string;
+  readonly key: string;
+}
+
 export interface Client {
-  onUp: () => void;
+  /** granted says whether all filters were, where only the first one has to be. */
+  onUp: (granted: boolean) => void;
   onDown: (refused: boolean) => void;
-  onMessage: (topic: string, payload: string, retained: boolean) => void;
+  onMessage: (topic: string, payload: Uint8Array, retained: boolean) => void;
   onAccepted: (packet: number) => void;
-  /** open speaks MQTT over a socket and subscribes; it is up when every filter has been granted. */
-  open(socket: Socket, filters: readonly string[]): void;
+  /** open speaks MQTT over a socket and subscribes; it is up when every filter has been granted, with a login the first. */
+  open(socket: Socket, filters: readonly string[], login?: Login): void;
   /** publish sends at QoS 1 and gives the packet's number, by which it is accepted later. */
   publish(topic: string, payload: string): number;
   close(): void;
 }
 
 const keepAlive = 0; // the pipe below has signs of life of its own, and outlasts a connection that breaks
+const keepAliveThere = 30; // somebody else's broker is to notice that we are gone
 const connectWithin = 10;
 
 /** paho-mqtt asks for a WebSocket by this name (tools/bundle); it gets the socket that is being opened. */
@@ -56,8 +65,8 @@ export function pahoClient(address: string): Client {
     onMessage() {},
     onAccepted() {},
 
-    open(socket, filters) {
-      const mine = new Paho(address, `page-${randomId()}`);
+    open(socket, filters, login) {
+      const mine = new Paho(address, login?.client ?? `page-${randomId()}`);
       paho = mine;
       const down = (refused: boolean) => {
         if (paho !== mine) return;
@@ -65,7 +74,7 @@ export function pahoClient(address: string): Client {
         guard(() => client.onDown(refused));
       };
       mine.onConnectionLost = () => down(false);
-      mine.onMessageArrived = (m) => guard(() => client.onMessage(m.destinationName, textOf(m), m.retained));
+      mine.onMessageArrived = (m) => guard(() => client.onMessage(m.destinationName, m.payloadBytes, m.retained));
       mine.onMessageDelivered = (m) => guard(() => client.onAccepted(numbers.get(m) ?? 0));
       watchNumbers(socket, (id) => {
         lastSent = id;
@@ -73,18 +82,20 @@ export function pahoClient(address: string): Client {
       seam.__trellisSocket = given(socket);
       mine.connect({
         timeout: connectWithin,
-        keepAliveInterval: keepAlive,
-        cleanSession: true,
+        keepAliveInterval: login ? keepAliveThere : keepAlive,
+        cleanSession: !login,
+        ...(login && { userName: login.user, password: login.key }),
         mqttVersion: 4,
         reconnect: false,
         onSuccess: () =>
           subscribe(
             mine,
             filters,
-            () => guard(() => client.onUp()),
+            login ? 1 : 0,
+            (granted) => guard(() => client.onUp(granted)),
             () => down(true),
           ),
-        onFailure: (failure) => down(isRefusal(failure.errorMessage)),
+        onFailure: (failure) => down(isRefusal(failure.errorMessage, login)),
       });
       seam.__trellisSocket = undefined;
     },
@@ -114,30 +125,36 @@ function given(socket: Socket): () => Socket {
   };
 }
 
-/** subscribe asks for all filters; a filter that is not granted means that the key behind this page is another one now. */
-function subscribe(paho: Paho, filters: readonly string[], done: () => void, refused: () => void): void {
+/**
+ * subscribe asks for all filters. One that our server does not grant means that the key behind this page is another one now;
+ * another broker (QoS 1) need grant only the first.
+ */
+function subscribe(
+  paho: Paho,
+  filters: readonly string[],
+  qos: 0 | 1,
+  done: (granted: boolean) => void,
+  refused: () => void,
+): void {
   let open = filters.length;
-  for (const filter of filters) {
-    paho.subscribe(filter, {
-      qos: 0,
-      onSuccess: () => {
-        open--;
-        if (open === 0) done();
-      },
-      onFailure: refused,
-    });
+  let granted = true;
+  const answered = () => {
+    open--;
+    if (open === 0) done(granted);
+  };
+  for (const [i, filter] of filters.entries()) {
+    const less = () => {
+      granted = false;
+      answered();
+    };
+    paho.subscribe(filter, { qos, onSuccess: answered, onFailure: qos === 1 && i > 0 ? less : refused });
   }
-  if (open === 0) done();
+  if (open === 0) done(granted);
 }
 
-/** CONNACK 4 and 5 speak of the key; paho gives the number at the end of its sentence only. */
-function isRefusal(sentence: string | undefined): boolean {
-  return /^AMQJS0006E.*code:[45]\b/.test(sentence ?? "");
-}
-
-/** textOf reads a payload; the server only sends UTF-8, but a mistake there must not end the connection here. */
-function textOf(message: Message): string {
-  return new TextDecoder().decode(message.payloadBytes);
+/** CONNACK 4 and 5 speak of the key, 1 and 2 of how we come; paho gives the number at the end of its sentence only. */
+function isRefusal(sentence: string | undefined, login: Login | undefined): boolean {
+  return (login ? /^AMQJS0006E.*code:[1245]\b/ : /^AMQJS0006E.*code:[45]\b/).test(sentence ?? "");
 }
 
 /** watchNumbers looks at what goes out, for the numbers of QoS 1 packets: paho keeps them to itself. */

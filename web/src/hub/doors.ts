@@ -76,6 +76,8 @@ export function openOwn(port: Port, room: Room): void {
   let hiding: ReturnType<typeof setTimeout> | undefined;
   let channel: BroadcastChannel | null = null;
   const post = (passed: Passed) => channel?.postMessage(passed);
+  /** bare is a page's word without its key, which stays in this worker. */
+  const bare = (up: ToHub): ToHub => (up.kind === "hello" ? { ...up, key: undefined } : up);
 
   const listen = (name: string) => {
     channel = new BroadcastChannel(name);
@@ -86,7 +88,7 @@ export function openOwn(port: Port, room: Room): void {
       } else if (!leads && data.to === hello?.page && data.down) {
         port.postMessage(data.down);
       } else if (data.to === everyone && hello) {
-        if (!leads) post({ to: leader, from: hello.page, up: hello });
+        if (!leads) post({ to: leader, from: hello.page, up: bare(hello) });
         else if (hiding) retire(); // without locks everybody leads, but for those that nobody sees
       }
     };
@@ -120,7 +122,7 @@ export function openOwn(port: Port, room: Room): void {
     if (leads) {
       room.take(hello.page, data, (m) => port.postMessage(m));
     } else {
-      post({ to: leader, from: hello.page, up: data });
+      post({ to: leader, from: hello.page, up: bare(data) });
       if (data.kind === "nudge") port.postMessage({ kind: "here" });
     }
     if (data.kind === "hello" || data.kind === "seen") see(hello.name, hello.seen);

@@ -3,6 +3,7 @@ import { mib, newest } from "../bounds";
 import { parse } from "../envelope";
 import { readings } from "../reading";
 import type { Heard } from "./protocol";
+import { contentOf } from "./seam";
 
 const maxBacklog = 200;
 const maxLast = 5000;
@@ -17,7 +18,7 @@ export class Memory {
   /** add keeps a message. False means that it is a remembered one that we hold already, as after each reconnect. */
   add(heard: Heard): boolean {
     const parts = partsOf(heard);
-    if (heard.retained && parts.some((part) => this.last.get(part)?.payload === heard.payload)) return false;
+    if (heard.retained && parts.some((part) => same(this.last.get(part), heard))) return false;
     for (const part of parts) {
       if (heard.retained && this.isOlder(part, heard)) continue;
       this.forget(part); // to its end, so that the one unheard for longest goes first
@@ -57,6 +58,11 @@ export class Memory {
     const [then, now] = [parse(kept.payload)?.timestamp, parse(heard.payload)?.timestamp];
     return then !== undefined && now !== undefined && now < then;
   }
+}
+
+/** same says whether a message is one that we hold, which may have come another way. */
+function same(one: Heard | undefined, other: Heard): boolean {
+  return one?.payload === other.payload || (!!one && contentOf(one.payload) === contentOf(other.payload));
 }
 
 function sizeOf(heard: Heard): number {

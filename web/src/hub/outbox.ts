@@ -34,10 +34,10 @@ export class Outbox {
     }
   }
 
-  /** down gives back what was written but not answered: nobody here can know how far it got. */
-  down(): void {
+  /** down gives back what was written with such a number but not answered: nobody here can know how far it got. */
+  down(from = 0, to = Number.POSITIVE_INFINITY): void {
     for (const press of [...this.presses.values()]) {
-      if (press.packet > 0) this.giveBack(press, "unsure", "");
+      if (press.packet > from && press.packet <= to) this.giveBack(press, "unsure", "");
     }
   }
 

@@ -23,6 +23,8 @@ declare module "paho-mqtt" {
     timeout: number;
     keepAliveInterval: number;
     cleanSession: boolean;
+    userName?: string;
+    password?: string;
     mqttVersion: 3 | 4;
     reconnect: boolean;
     onSuccess(): void;

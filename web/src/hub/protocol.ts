@@ -2,12 +2,21 @@
 import type { Known } from "../carrier/known";
 import type { State } from "../state";
 
-export const version = 2;
+export const version = 3;
+
+/** An access key that somebody pasted on a page, and by what our server knows it again. It is kept in memory alone. */
+export interface HeldKey {
+  readonly key: string;
+  readonly user: string;
+  readonly print: string;
+}
 
 export interface HubSettings {
   readonly subscribe: readonly string[];
   readonly publish: string;
-  /** The ways to the server that it allows, best first. */
+  /** Whose page it is; none for the operator. */
+  readonly entity?: string;
+  /** The ways that the server allows, best first; "direct" leads past it. */
   readonly ways: readonly string[];
 }
 
@@ -30,6 +39,8 @@ export type ToHub =
       readonly seen: boolean;
       /** What an earlier hub learned about this network. A worker has no place to keep it. */
       readonly known?: Known | undefined;
+      /** The key, from the page on which it was pasted. No other page has it, and it is told to none. */
+      readonly key?: HeldKey | undefined;
     }
   | { readonly kind: "seen"; readonly on: boolean }
   | { readonly kind: "bye" }

@@ -1,6 +1,6 @@
 /** A room is the hub with its pages: whoever holds the lock has the one connection and tells all pages what it hears. */
 import type { Known } from "../carrier/known";
-import { type HubSettings, type ToHub, type ToPage, version } from "./protocol";
+import { type HeldKey, type HubSettings, type ToHub, type ToPage, version } from "./protocol";
 import type { Supervisor } from "./supervisor";
 
 type Post = (message: ToPage) => void;
@@ -21,7 +21,7 @@ export class Room {
   private joined = 0; // when a new page last came to a hub that was there already
 
   constructor(
-    private readonly make: (settings: HubSettings, say: Post, known?: Known) => Supervisor,
+    private readonly make: (settings: HubSettings, say: Post, known?: Known, key?: HeldKey) => Supervisor,
     private readonly close: () => void,
   ) {}
 
@@ -41,6 +41,11 @@ export class Room {
 
   forget(): void {
     this.hub?.forget();
+  }
+
+  /** look asks whether the sign-in still holds, where no connection to our server would tell. */
+  look(): void {
+    this.hub?.look();
   }
 
   take(page: string, message: ToHub, post: Post): void {
@@ -109,7 +114,8 @@ export class Room {
       // The server let this page in just now, so a refusal from before says nothing about it.
       if (hub?.state.link === "refused") hub = null;
     }
-    hub ??= this.open(hello.settings, hello.known);
+    if (hub && hello.key) hub.give(hello.key);
+    hub ??= this.open(hello.settings, hello.known, 0, hello.key);
     this.pages.set(page, post);
     this.see(page, hello.seen);
     if (!hello.seen) this.start();
@@ -121,7 +127,7 @@ export class Room {
    * open makes a fresh hub in place of the one there was; what that one still gives back goes to its page. If it was
    * doubted and is refused again, the first refusal's code says why.
    */
-  private open(settings: HubSettings, known?: Known, why = 0): Supervisor {
+  private open(settings: HubSettings, known?: Known, why = 0, key?: HeldKey): Supervisor {
     this.hub?.rest();
     const hub = this.make(
       settings,
@@ -135,6 +141,7 @@ export class Room {
         }
       },
       known,
+      key,
     );
     this.hub = hub;
     this.tell({ kind: "state", state: hub.state });

@@ -22,7 +22,7 @@ function open(ways: Way[] = ["socket", "stream", "poll"], known?: Known) {
   const server = new FakeServer(broker.take);
   const said: ToPage[] = [];
   const settings = { subscribe: ["a/+/publish"], publish: "a/page/publish", ways };
-  const network = { wire: server, newClient: () => pahoClient("ws://trellis.test/live") };
+  const network = { wire: server, newClient: () => pahoClient("ws://trellis.test/live"), line: () => server.socket() };
   const hub = new Supervisor(settings, network, (m) => said.push(m), known);
   hubs.push(hub);
   const kinds = (kind: ToPage["kind"]) => said.filter((m) => m.kind === kind);

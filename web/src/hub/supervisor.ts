@@ -1,14 +1,19 @@
-/** The supervisor keeps one MQTT session alive for all pages: when to try, when to doubt, when to stop. Which way it goes is the pipe's. */
+/**
+ * The supervisor keeps one MQTT session alive for all pages: when to try, when to doubt, when to stop. Which way it goes to our
+ * server is the pipe's; whether it goes there, or past it to another service's broker, is the direct line's.
+ */
 import type { Known } from "../carrier/known";
 import { ground, isWay, type Ladder } from "../carrier/ladder";
 import { Pipe } from "../carrier/pipe";
-import type { Wire } from "../carrier/wire";
 import { closed, type Happening, initial, next, pause, type State } from "../state";
 import type { Client } from "./client";
+import { Direct, type Owner, type Reach } from "./direct";
 import { Memory } from "./memory";
 import { Outbox } from "./outbox";
 import { pingRequest } from "./packet";
-import type { Heard, HubSettings, ToPage, Upstream } from "./protocol";
+import { Past } from "./past";
+import type { Heard, HeldKey, HubSettings, ToPage, Upstream } from "./protocol";
+import { Seam } from "./seam";
 
 const noticeTopic = "$trellis/session";
 const tick = 5000;
@@ -16,17 +21,20 @@ const asleep = 20_000; // a tick that comes this late means that the machine sle
 const answerWithin = 4000; // for a sign of life after waking
 const wakes = 15_000; // for so long after a sleep, what is over ended in it
 
+const overlap = 2000; // for so long two lines are up, when one takes over from the other
+const again = 30_000; // for so long it may bring what the other has brought
+const numbers = 65_536; // of packets, on each line
+
 /** What the supervisor needs of the network; a test gives its own. */
-export interface Network {
-  readonly wire: Wire;
-  newClient(): Client;
-}
+export type Network = Reach;
 
 /** Line is an MQTT session on its pipe. */
 interface Line {
   readonly pipe: Pipe;
   readonly client: Client;
   up: boolean;
+  /** What is added to the numbers of its packets, so that those of no two lines are the same. */
+  readonly base: number;
 }
 
 export class Supervisor {
@@ -43,16 +51,59 @@ export class Supervisor {
   private ticked = Date.now();
   private woke = 0;
   private readonly outbox: Outbox;
+  private direct: Direct | null = null;
+  private readonly past: Past;
+  private readonly seam = new Seam();
+  private lines = 0;
+  private base = 0; // of the direct line
+  private wanted = true; // the relay is, beside the direct line or without one
+  private overlapping: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly settings: HubSettings,
     private readonly network: Network,
     private readonly say: (message: ToPage) => void,
     known?: Known,
+    key?: HeldKey,
   ) {
     this.outbox = new Outbox(say);
+    this.past = new Past(settings, (heard) => this.keep(heard, this.base));
     const plan = settings.ways.filter(isWay);
     this.ladder = { ...ground, ...(plan.length > 0 && { plan }), ...(known && { known }) };
+    if (key) this.give(key);
+  }
+
+  /** give hands over the key with which we may go past our server. */
+  give(key: HeldKey): void {
+    if (!this.settings.ways.includes("direct") || this.state.link === "refused") return;
+    this.direct?.rest();
+    this.direct = new Direct(key, this.past.filters, this.network, this.owner(), this.ladder.known);
+    if (this.ticking) this.direct.start();
+  }
+
+  private owner(): Owner {
+    return {
+      relay: () => {
+        this.wanted = true;
+        this.connect();
+        if (this.line?.up) this.relayed();
+      },
+      up: (since, own) => this.wentPast(since, own),
+      lost: (proven) => this.lostPast(proven),
+      heard: (topic, payload, retained, at) => this.past.hear(topic, payload, retained, at),
+      accepted: (packet) => {
+        this.outbox.accepted(this.base + packet, Date.now());
+        this.past.accepted(packet);
+      },
+      over: () => this.stayHere(),
+      ended: (code, words) => this.ended(code, words),
+      learned: () => this.sayKnown(),
+    };
+  }
+
+  /** look asks whether the sign-in still holds. */
+  look(): void {
+    this.direct?.look();
   }
 
   /** start connects, and again whenever that is needed; calling it twice does no harm. */
@@ -64,7 +115,9 @@ export class Supervisor {
       this.happen({ kind: "resumed", at: Date.now() });
       this.say({ kind: "away" });
     }
-    this.connect();
+    this.wanted = this.direct === null;
+    if (this.direct) this.direct.start();
+    else this.connect();
   }
 
   /** rest lets the connection go while nobody needs it. What is known about the network stays known. */
@@ -72,6 +125,8 @@ export class Supervisor {
     clearInterval(this.ticking);
     clearTimeout(this.retry);
     this.ticking = undefined;
+    this.direct?.rest();
+    this.past.down();
     this.drop();
     this.outbox.rest();
     this.state = next(this.state, { kind: "resumed", at: Date.now() });
@@ -88,10 +143,11 @@ export class Supervisor {
   /** nudge is called when something woke us: try at once, or ask a connection that may be dead for a sign of life. */
   nudge(moved = false): void {
     if (!this.ticking || this.state.link === "refused") return;
+    this.direct?.nudge(moved);
     if (this.line) {
       this.ask(this.line.pipe);
       if (moved || this.line.pipe.way === null) this.line.pipe.hint("online");
-    } else {
+    } else if (this.wanted) {
       this.happen({ kind: "nudged" });
       this.connect();
     }
@@ -101,6 +157,7 @@ export class Supervisor {
   forget(): void {
     this.ladder = { ...this.ladder, known: ground.known };
     this.line?.pipe.hint("forget");
+    this.direct?.forget();
     this.say({ kind: "known", known: ground.known });
   }
 
@@ -110,7 +167,7 @@ export class Supervisor {
     if (this.state.link === "refused" || this.line) return;
     const client = this.network.newClient();
     const pipe = new Pipe(this.network.wire, this.ladder, () => this.changed(line));
-    const line: Line = { pipe, client, up: false };
+    const line: Line = { pipe, client, up: false, base: ++this.lines * numbers };
     this.line = line;
     client.onUp = () => {
       line.up = true;
@@ -119,8 +176,10 @@ export class Supervisor {
       this.changed(line);
     };
     client.onDown = (refused) => this.down(line, refused);
-    client.onMessage = (topic, payload, retained) => this.hear({ topic, payload, retained, at: Date.now() });
-    client.onAccepted = (packet) => this.outbox.accepted(packet, Date.now());
+    client.onMessage = (topic, payload, retained) => {
+      this.hear({ topic, payload: new TextDecoder().decode(payload), retained, at: Date.now() }, line.base);
+    };
+    client.onAccepted = (packet) => this.outbox.accepted(line.base + packet, Date.now());
     client.open(pipe, this.settings.subscribe);
   }
 
@@ -129,6 +188,7 @@ export class Supervisor {
     if (this.line !== line) return;
     const { pipe } = line;
     this.remember(pipe);
+    if (this.direct?.serves) return; // it only sees the last messages through
     const slow = pipe.way === "poll";
     if (pipe.way !== null && (slow !== this.state.slow || pipe.bundles !== this.state.bundles)) {
       this.happen({ kind: "went", slow, bundles: pipe.bundles });
@@ -137,18 +197,82 @@ export class Supervisor {
     if (pipe.way === null || !line.up || this.state.link === "live") return;
     this.happen({ kind: "opened", at: Date.now() });
     this.outbox.up((p) => this.write(p));
+    this.relayed();
+  }
+
+  /** relayed tells the direct line that our server is there, and whether it has its broker. */
+  private relayed(): void {
+    this.direct?.relayed(() => this.upstream?.up !== false);
+  }
+
+  /** wentPast is called when the direct line is up; the relay sees through what is on its way. */
+  private wentPast(since: number, own: boolean): void {
+    this.base = ++this.lines * numbers;
+    this.past.up(own);
+    this.wanted = false;
+    clearTimeout(this.retry);
+    if (this.line) {
+      this.seam.open(since, Date.now() + overlap);
+      clearTimeout(this.overlapping);
+      this.overlapping = setTimeout(() => {
+        if (this.direct?.serves) this.drop();
+      }, overlap);
+    }
+    if (this.upstream?.up === false) this.tellUpstream({ ...this.upstream, up: true }); // of no concern now
+    if (this.state.slow || this.state.bundles > 0) this.happen({ kind: "went", slow: false, bundles: 0 });
+    if (this.state.link !== "live") this.happen({ kind: "opened", at: Date.now() });
+    this.outbox.up((p) => this.write(p));
+  }
+
+  /** lostPast is called for a direct line that served: what the broker does not know to have arrived comes again, by the next line. */
+  private lostPast(proven: number): void {
+    this.seam.open(proven, Date.now() + again);
+    this.past.down();
+    this.outbox.down(this.base, this.base + numbers);
+    if (!this.line?.up || this.line.pipe.way === null) this.happen({ kind: "lost", at: Date.now(), code: 0 });
+  }
+
+  /** stayHere leaves the direct line for good: the broker wants none of it, and our server has the questions about that. */
+  private stayHere(): void {
+    this.direct?.rest();
+    this.direct = null;
+    this.wanted = true;
+    if (this.ticking) this.connect();
+  }
+
+  /** ended takes the server's word that the sign-in is over, from whichever line it came. */
+  private ended(code: number, words: string): void {
+    this.direct?.rest();
+    this.direct = null;
+    this.past.down();
+    this.drop();
+    this.happen({ kind: "lost", at: Date.now(), code, words });
+    if (this.state.link === "refused") this.outbox.stop("");
+    else this.stayHere();
   }
 
   private remember(pipe: Pipe): void {
     const learned = pipe.memory.known !== this.ladder.known;
     this.ladder = pipe.memory;
-    if (learned) this.say({ kind: "known", known: this.ladder.known });
+    if (learned) this.sayKnown();
+  }
+
+  private sayKnown(): void {
+    const { known } = this.ladder;
+    const direct = this.direct?.known;
+    this.say({ kind: "known", known: direct ? { ...known, ways: { ...known.ways, direct } } : known });
   }
 
   private down(line: Line, refused: boolean): void {
     if (this.line !== line) return;
     this.drop();
     const { code, words, stranger } = line.pipe;
+    const last = refused || code === closed.refused || code === closed.signedOut;
+    if (this.direct && last) {
+      this.ended(refused ? closed.refused : code, words);
+      return;
+    }
+    if (this.direct?.serves) return;
     if (refused) this.happen({ kind: "refused", at: Date.now() });
     else this.happen({ kind: "lost", at: Date.now(), code, words, stranger });
     if (this.state.link === "refused") this.outbox.stop("");
@@ -171,7 +295,7 @@ export class Supervisor {
     line.client.close();
     line.pipe.close();
     this.remember(line.pipe);
-    this.outbox.down();
+    this.outbox.down(line.base, line.base + numbers);
   }
 
   private happen(happening: Happening): void {
@@ -180,17 +304,29 @@ export class Supervisor {
   }
 
   private write(payload: string): number {
+    if (this.direct?.serves) {
+      const packet = this.direct.publish(this.settings.publish, payload);
+      if (packet > 0) this.past.sent(packet, payload);
+      return packet > 0 ? this.base + packet : 0;
+    }
     if (this.state.link !== "live" || !this.line) return 0;
-    return this.line.client.publish(this.settings.publish, payload);
+    return this.line.base + this.line.client.publish(this.settings.publish, payload);
   }
 
-  private hear(heard: Heard): void {
-    if (heard.topic === noticeTopic) this.notice(heard.payload);
-    else if (this.memory.add(heard)) this.say({ kind: "heard", heard });
+  private hear(heard: Heard, base: number): void {
+    if (heard.topic === noticeTopic) this.notice(heard.payload, base);
+    else this.keep(heard, base);
+  }
+
+  /** keep shows a message, unless another line has brought it. */
+  private keep(heard: Heard, base: number): void {
+    const seamless = this.base === 0 && this.direct === null; // there never was but one line
+    if (!seamless && !heard.retained && !this.seam.fresh(base, heard.topic, heard.payload, heard.at)) return;
+    if (this.memory.add(heard)) this.say({ kind: "heard", heard });
   }
 
   /** notice takes what the server says about this session alone. */
-  private notice(payload: string): void {
+  private notice(payload: string, base: number): void {
     const n = JSON.parse(payload) as {
       dropped?: number;
       refused?: string | { id: number; sentence: string };
@@ -198,7 +334,7 @@ export class Supervisor {
     };
     if (n.dropped) this.say({ kind: "dropped", count: n.dropped });
     if (typeof n.refused === "string") this.outbox.refused(0, n.refused);
-    else if (n.refused) this.outbox.refused(n.refused.id, n.refused.sentence);
+    else if (n.refused) this.outbox.refused(n.refused.id && base + n.refused.id, n.refused.sentence);
     if (n.link) {
       const { up, since = "", why = "", sentence = "" } = n.link;
       this.toldBy = this.line;
@@ -217,6 +353,7 @@ export class Supervisor {
     const slept = now - this.ticked > asleep;
     this.ticked = now;
     if (slept) this.woke = now;
+    if (this.direct) this.direct.slept = now - this.woke < wakes;
     this.line?.pipe.tick();
     if (!slept) return;
     this.say({ kind: "away" });

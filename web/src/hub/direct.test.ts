@@ -1,0 +1,208 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, test } from "node:test";
+import { clock, FakeServer, type Remote } from "../carrier/fake";
+import type { Line, Wire } from "../carrier/wire";
+import { FakeBroker } from "./broker.fake";
+import { pahoClient } from "./client";
+import type { ToPage } from "./protocol";
+import { Supervisor } from "./supervisor";
+
+(globalThis as { WebSocket?: unknown }).WebSocket ??= class {}; // paho-mqtt looks whether there is one
+
+const key = { key: "secret", user: "k1", print: "p" };
+const [own, messages] = ["acme/eu/k1/publish", "acme/eu/k1/messages"];
+const hubs: Supervisor[] = [];
+beforeEach(() => clock.start());
+afterEach(() => {
+  for (const hub of hubs.splice(0)) hub.rest();
+  clock.stop();
+});
+
+/** There is the service's broker, and the way to it. */
+class There {
+  readonly broker = new FakeBroker();
+  bad: "" | "refuse" | "swallow" = "";
+  readonly lines: { line: Line; remote: Remote }[] = [];
+
+  open(): Line {
+    const close = () => {
+      line.readyState = 3;
+    };
+    const line = {
+      binaryType: "",
+      readyState: 0,
+      onopen: null,
+      onmessage: null,
+      onclose: null,
+      close,
+      send: (data: Uint8Array) => {
+        if (this.bad === "") setTimeout(() => this.broker.take(remote, [...data]), 5);
+      },
+    } as { -readonly [name in keyof Line]: Line[name] };
+    const remote = {
+      send: (bytes: Iterable<number>) => {
+        const data = new Uint8Array([...bytes]).buffer;
+        if (this.bad === "") setTimeout(() => line.onmessage?.({ data }), 5);
+      },
+      end: (code: number) => line.onclose?.({ code, reason: "" }),
+    } as unknown as Remote;
+    this.lines.push({ line, remote });
+    setTimeout(() => {
+      if (this.bad === "refuse") return line.onclose?.({ code: 1006, reason: "" });
+      line.readyState = 1;
+      if (this.bad === "") line.onopen?.();
+    }, 5);
+    return line;
+  }
+
+  get remote(): Remote {
+    return this.lines.at(-1)?.remote as Remote;
+  }
+
+  cut(): void {
+    this.remote.end(1006);
+  }
+}
+
+/** page has a key, a server that answers as told, and the service's broker. */
+async function page(answer: () => object = () => ({}), there = new There()) {
+  const relay = new FakeBroker();
+  const server = new FakeServer(relay.take);
+  let lent = 0;
+  const asked: object[] = [];
+  const wire: Wire = {
+    socket: () => server.socket(),
+    async post(path, headers, body, signal) {
+      if (!path.startsWith("/direct")) return server.post(path, headers, body, signal);
+      const question = JSON.parse(new TextDecoder().decode(body ?? undefined)) as { nonce: string; client: string };
+      asked.push(question);
+      const { status = 200, ...rest } = answer() as { status?: number };
+      const client = `acme:eu:shed#${lent++}`;
+      const said = {
+        nonce: question.nonce,
+        t: Date.now(),
+        user: "k1",
+        print: "p",
+        address: "wss://there.test/ws",
+        client,
+        ...rest,
+      };
+      return new Response(JSON.stringify(said), { status });
+    },
+  };
+  const said: ToPage[] = [];
+  const settings = {
+    subscribe: [messages, own],
+    publish: own,
+    entity: "shed",
+    ways: ["direct", "socket", "stream", "poll"],
+  };
+  const network = { wire, newClient: () => pahoClient("ws://trellis.test/live"), line: () => there.open() };
+  const hub = new Supervisor(settings, network, (m) => said.push(m), undefined, key);
+  hubs.push(hub);
+  hub.start();
+  await clock.pass(500);
+  const datas = () => said.flatMap((m) => (m.kind === "heard" ? [JSON.parse(m.heard.payload).data] : []));
+  const kinds = (kind: ToPage["kind"]) => said.filter((m) => m.kind === kind);
+  return { hub, there, relay, server, said, asked, datas, kinds };
+}
+
+test("what a page has the key for comes past the server, which is not connected to", async () => {
+  const { hub, there, server, datas, said, kinds } = await page();
+  assert.equal(hub.state.link, "live");
+  assert.deepEqual(there.broker.heard, ["CONNECT", "SUBSCRIBE", "SUBSCRIBE"]);
+  assert.equal(server.pipes.size, 0);
+  there.broker.publish(there.remote, messages, '{"data":{"t":1},"source":"acme:eu:barn"}');
+  there.broker.publish(there.remote, "acme/eu/k9/messages", "stray");
+  await clock.pass(100);
+  assert.deepEqual(datas(), [{ t: 1 }]);
+  hub.publish("p", '{"data":{"led":"on"}}');
+  await clock.pass(2500);
+  assert.equal(kinds("accepted").length, 1);
+  assert.deepEqual(datas().at(-1), { led: "on" }, "shown as sent, since it did not come back");
+  assert.ok(!JSON.stringify(said).includes("secret"), "the key goes to no page");
+});
+
+test("a line that breaks where it is refused from then on: the relay, and what comes again is shown once", async () => {
+  const { hub, there, relay, server, datas } = await page();
+  there.broker.publish(there.remote, messages, '{"data":{"n":1},"source":"acme:eu:barn"}');
+  await clock.pass(100);
+  there.bad = "refuse";
+  there.cut();
+  await clock.pass(500);
+  assert.equal(hub.state.link, "live");
+  assert.deepEqual(relay.heard, ["CONNECT", "SUBSCRIBE", "SUBSCRIBE"]);
+  const again =
+    '{"msg_type":"publish","data":{"n":1},"tags":[],"timestamp":"2026-05-01T12:00:05.000Z","source":"acme:eu:barn",' +
+    '"context":{"about":"barn","envelope":false,"hops":1,"received":"2026-05-01T12:00:05.000Z"}}';
+  relay.publish(server.only, messages, again);
+  relay.publish(server.only, messages, again.replace('"n":1', '"n":2'));
+  await clock.pass(100);
+  assert.deepEqual(datas(), [{ n: 1 }, { n: 2 }]);
+  there.bad = "";
+  await clock.pass(40_000, 50);
+  assert.equal(server.lines.size, 0, "directly again, and the relay is let go");
+  assert.equal(hub.state.link, "live");
+});
+
+test("a line that falls silent is noticed within 25 s", async () => {
+  const { hub, there, relay } = await page();
+  there.bad = "swallow";
+  await clock.pass(25_000, 50);
+  assert.ok(relay.heard.includes("SUBSCRIBE"));
+  assert.equal(hub.state.link, "live");
+});
+
+test("a broker that refuses the login is not asked again", async () => {
+  const there = new There();
+  there.broker.code = 5;
+  const { hub, relay } = await page(undefined, there);
+  await clock.pass(700_000, 500);
+  assert.equal(there.broker.count("CONNECT"), 1);
+  assert.equal(hub.state.link, "live");
+  assert.equal(relay.count("CONNECT"), 1);
+});
+
+test("while others need the server's link everything goes by it, and nothing is held against the network", async () => {
+  const { hub, there, relay, kinds } = await page(() => ({ why: "shared" }));
+  await clock.pass(5000);
+  assert.deepEqual([there.lines.length, relay.count("CONNECT"), hub.state.link], [0, 1, "live"]);
+  const known = kinds("known").at(-1);
+  assert.equal(known?.kind === "known" && known.known.ways.direct?.blocked, 0);
+});
+
+test("another key than that of the sign-in is offered to nobody", async () => {
+  const { hub, there, relay } = await page(() => ({ print: "other" }));
+  assert.deepEqual([there.lines.length, relay.heard.length, hub.state.code], [0, 0, 4010]);
+});
+
+test("a sign-in that is over ends the line", async () => {
+  let status = 200;
+  const { hub, there } = await page(() => (status === 200 ? {} : { status, code: 4010 }));
+  status = 403;
+  hub.look();
+  await clock.pass(100);
+  assert.equal(hub.state.link, "refused");
+  assert.equal(there.broker.count("DISCONNECT"), 1);
+});
+
+test("an idle line stays up, and says to the server once a minute that it is there", async () => {
+  const { hub, there, server, asked } = await page();
+  await clock.pass(600_000, 100);
+  assert.equal(hub.state.link, "live");
+  assert.equal(there.broker.count("CONNECT"), 1);
+  assert.equal(server.pipes.size, 0);
+  const still = asked.filter((a) => (a as { client: string }).client === "acme:eu:shed#0").length;
+  assert.ok(still >= 7 && still <= 10, `${still} times in ten minutes`);
+});
+
+test("three losses soon after the login are somebody else with our name: it is left alone", async () => {
+  const { hub, there, relay } = await page();
+  for (let n = 0; n < 3; n++) {
+    there.cut();
+    await clock.pass(3000);
+  }
+  await clock.pass(700_000, 500);
+  assert.ok(there.broker.count("CONNECT") <= 3);
+  assert.deepEqual([hub.state.link, relay.count("CONNECT")], ["live", 1]);
+});
