@@ -74,7 +74,7 @@ export class Card {
     put(output, value);
     put(find(element, "[data-unit]"), unit);
     element.dataset.kind = kindOf(value);
-    element.dataset.size = sizeOf(value);
+    element.dataset.size = sizeOf(value + unit);
     output.title = sizeOf(value) === "longest" ? value : "";
     const note = find(element, "[data-note]");
     const more = this.whole || (this.before ? say.before(this.before.value, clock(this.before.until, now)) : "");
