@@ -50,6 +50,7 @@ type Pages interface {
 type Config struct {
 	Keys    Keys
 	Store   Store
+	Past    Past
 	Pages   Pages
 	Devices func(ctx context.Context, conn net.Conn, from netip.Addr) error // serves one device's MQTT connection and returns when it is over
 	Healthy func() error                                                    // nil, or why messages are not taken now

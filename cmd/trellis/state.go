@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"time"
 
 	"trellis/access"
 	"trellis/history"
@@ -20,8 +18,8 @@ type state struct {
 	keys   *access.Keys
 }
 
-func openState(ctx context.Context, dir string, sync time.Duration, log *slog.Logger) (*state, error) {
-	store, err := history.Open(ctx, dir, history.Config{Sync: sync, Log: log})
+func openState(ctx context.Context, dir string, c history.Config) (*state, error) {
+	store, err := history.Open(ctx, dir, c)
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +27,7 @@ func openState(ctx context.Context, dir string, sync time.Duration, log *slog.Lo
 	if st.signer, err = access.OpenSigner(signingKeyFile(dir)); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	if st.keys, err = access.OpenKeys(ctx, keyRows{store}, st.signer, log); err != nil {
+	if st.keys, err = access.OpenKeys(ctx, keyRows{store}, st.signer, c.Log); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return st, nil

@@ -98,7 +98,7 @@ func (c *serveCommand) startFront(ctx context.Context, st *state, public *url.UR
 	r.keys.OnEnd(hub.EndKey)
 	r.resume()
 	web := server.New(server.Config{
-		Keys: r.keys, Store: st.store, Pages: hub, Healthy: r.healthy, Probe: r.links.Reach, JWKS: st.signer.JWKS(),
+		Keys: r.keys, Store: st.store, Past: st.store, Pages: hub, Healthy: r.healthy, Probe: r.links.Reach, JWKS: st.signer.JWKS(),
 		Front:   &server.Front{Agree: r.agree},
 		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
 		Limits: c.limits(), Ways: c.Ways,
