@@ -5,9 +5,12 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // bytesOf builds bytes from hexadecimal text with spaces.
@@ -207,7 +210,14 @@ func TestACutAnywhere(t *testing.T) {
 	for n := range len(talk) {
 		d := h.dial()
 		d.send(talk[:n])
-		d.conn.Close()
+		// Half of a close, and then the other side's: those who have not been let go of count against the next ones of this address.
+		if err := d.conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		d.conn.SetReadDeadline(time.Now().Add(soon))
+		if _, err := io.Copy(io.Discard, d.conn); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("cut after %d bytes: the connection was not ended", n)
+		}
 	}
 	h.alive()
 }

@@ -104,6 +104,9 @@ func level(sizes []int64, goal int64) int64 {
 
 // sweepNumber removes messages beyond the number to keep.
 func (s *Store) sweepNumber(ctx context.Context) error {
+	if s.keep <= 0 {
+		return nil
+	}
 	var span sql.NullInt64
 	err := s.read.QueryRowContext(ctx, `SELECT (SELECT max(id) FROM messages) - (SELECT min(id) FROM messages)`).Scan(&span)
 	if err != nil || span.Int64 < int64(s.keep) {
@@ -131,8 +134,11 @@ func (s *Store) sweepSize(ctx context.Context) error {
 		if err := s.shrink(ctx, used, gone); err != nil {
 			return err
 		}
-		if gone.total() == was {
-			break // what is left may not go
+		if gone.total() != was {
+			continue
+		}
+		if more, err := s.thin(ctx); err != nil || !more {
+			return err // what is left may not go
 		}
 	}
 	if total := gone.total(); total.messages > 0 {

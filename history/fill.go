@@ -30,7 +30,43 @@ func byHand(source string, payload []byte) bool {
 
 // steps are the migrations that SQL alone cannot say.
 func steps() []*goose.Migration {
-	return []*goose.Migration{goose.NewGoMigration(3, &goose.GoFunc{RunTx: fillValues}, nil)}
+	return []*goose.Migration{
+		goose.NewGoMigration(3, &goose.GoFunc{RunTx: fillValues}, nil),
+		goose.NewGoMigration(11, &goose.GoFunc{RunTx: fillSeries}, nil),
+	}
+}
+
+// fillAtOnce is how many messages fillSeries holds in memory.
+const fillAtOnce = 1000
+
+// fillSeries draws what was recorded before 00010.
+func fillSeries(ctx context.Context, tx *sql.Tx) error {
+	for last := int64(0); ; {
+		type row struct {
+			id, received int64
+			message.Message
+		}
+		rows, err := scanAll(ctx, tx, func(scan func(...any) error) (r row, err error) {
+			return r, scan(&r.id, &r.received, &r.Topic, &r.Source, &r.About, &r.Payload)
+		}, `SELECT id, received, topic, source, about, payload FROM messages WHERE id > ? ORDER BY id LIMIT ?`, last, fillAtOnce)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		series := newDrawn()
+		for _, r := range rows {
+			last = r.id
+			if r.About == "" || byHand(r.Source, r.Payload) {
+				continue
+			}
+			at, found := delivered(r.Payload, fromStamp(r.received))
+			for _, one := range found {
+				series.add(reading{r.Topic, r.About, one.Name}, one.Value, at)
+			}
+		}
+		if err := series.write(ctx, tx); err != nil {
+			return err
+		}
+	}
 }
 
 // fillValues gives the readings that were noted before 00002 their values, out of the messages that hold them.

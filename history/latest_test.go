@@ -43,8 +43,8 @@ func TestValues(t *testing.T) {
 		source, payload string
 		want            []Value
 	}{
-		"numbers, words and truth": {device, `{"data":{"a":1,"b":-2.5e-7,"c":"1","d":true,"e":false,"f":"` + long + `","g":"x\u0000y"}}`, []Value{
-			{Reading: "a", Value: 1.0, At: noon}, {Reading: "b", Value: -2.5e-7, At: noon}, {Reading: "c", Value: "1", At: noon},
+		"numbers, words and truth": {device, `{"data":{"a":1,"b":-2.5e-7,"c":"01","d":true,"e":false,"f":"` + long + `","g":"x\u0000y"}}`, []Value{
+			{Reading: "a", Value: 1.0, At: noon}, {Reading: "b", Value: -2.5e-7, At: noon}, {Reading: "c", Value: "01", At: noon},
 			{Reading: "d", Value: true, At: noon}, {Reading: "e", Value: false, At: noon}, {Reading: "f", Value: long, At: noon},
 			{Reading: "g", Value: "x\x00y", At: noon},
 		}},

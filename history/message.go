@@ -31,11 +31,14 @@ func (s *Store) Append(ctx context.Context, batch []message.Message) error {
 	}
 	began := time.Now()
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		newest, err := insertAll(ctx, tx, batch)
+		newest, series, err := insertAll(ctx, tx, batch)
 		if err != nil {
 			return err
 		}
-		return remember(ctx, tx, newest)
+		if err := remember(ctx, tx, newest); err != nil {
+			return err
+		}
+		return series.write(ctx, tx)
 	})
 	s.counts.note(len(batch), time.Since(began), err)
 	if err != nil {
@@ -45,26 +48,26 @@ func (s *Store) Append(ctx context.Context, batch []message.Message) error {
 	return nil
 }
 
-// insertAll inserts what is new and says which message is now the newest of each reading.
-func insertAll(ctx context.Context, tx *sql.Tx, batch []message.Message) (map[reading]noted, error) {
+// insertAll inserts what is new and says which message is now the newest of each reading, and what it adds to what is drawn over time.
+func insertAll(ctx context.Context, tx *sql.Tx, batch []message.Message) (map[reading]noted, *drawn, error) {
 	// Asking first, where ON CONFLICT would use up an id: retention counts on ids without gaps.
 	insert, err := tx.PrepareContext(ctx, `INSERT INTO messages (uid, received, topic, source, about, payload)
 		SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM messages WHERE uid = ?1)`)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer insert.Close()
-	newest := make(map[reading]noted)
+	newest, series := make(map[reading]noted), newDrawn()
 	quick := context.WithoutCancel(ctx) // the driver starts a goroutine per statement to watch for an end; tx watches already
 	for i := range batch {
 		m := &batch[i]
 		if i%256 == 0 && ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, nil, ctx.Err()
 		}
 		id, err := inserted(insert.ExecContext(quick, sql.NullString{String: m.ID, Valid: m.ID != ""}, stamp(m.Received),
 			m.Topic, m.Source, m.About, orEmpty(m.Payload)))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if id == 0 {
 			continue // recorded before
@@ -78,10 +81,14 @@ func insertAll(ctx context.Context, tx *sql.Tx, batch []message.Message) (map[re
 		}
 		hand := byHand(m.Source, m.Payload)
 		for _, r := range found {
-			newest[reading{m.Topic, m.About, r.Name}] = noted{message: id, size: len(m.Payload), value: r.Value, at: at, byHand: hand}
+			of := reading{m.Topic, m.About, r.Name}
+			if !hand {
+				series.add(of, r.Value, at)
+			}
+			newest[of] = noted{message: id, size: len(m.Payload), value: r.Value, at: at, byHand: hand}
 		}
 	}
-	return newest, nil
+	return newest, series, nil
 }
 
 // inserted gives the id of the row that was inserted; 0 means that none was.

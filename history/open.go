@@ -120,10 +120,47 @@ func migrate(ctx context.Context, db *sql.DB, dir string) (err error) {
 	if err != nil {
 		return err
 	}
+	backup, err := backUp(ctx, db, all, dir)
+	if err != nil {
+		return fmt.Errorf("back up before migrating: %w", err)
+	}
 	if _, err := all.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
+		return fmt.Errorf("migrate (a copy from before is %s): %w", backup, err)
 	}
 	return nil
+}
+
+// backUp copies the file before it becomes a newer version's, since there is no way back, and gives the copy's name: empty where
+// there is nothing to lose. Copies of earlier versions go.
+func backUp(ctx context.Context, db *sql.DB, all *goose.Provider, dir string) (string, error) {
+	version, err := all.GetDBVersion(ctx)
+	if err != nil || version == 0 {
+		return "", err
+	}
+	pending, err := all.HasPending(ctx)
+	if err != nil || !pending {
+		return "", err
+	}
+	copied := filepath.Join(dir, fmt.Sprintf("%s.before-%05d", fileName, version+1))
+	if err := os.Remove(copied); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", cause(err)
+	}
+	if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, copied); err != nil {
+		return "", err
+	}
+	if err := os.Chmod(copied, 0o600); err != nil {
+		return "", cause(err)
+	}
+	older, err := filepath.Glob(filepath.Join(dir, fileName+".before-*"))
+	if err != nil {
+		return "", err
+	}
+	for _, name := range older {
+		if name != copied {
+			err = errors.Join(err, os.Remove(name))
+		}
+	}
+	return copied, errors.Join(err, syncFolder(dir))
 }
 
 func lockMigration(ctx context.Context, dir string) (unlock func() error, err error) {

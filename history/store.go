@@ -19,22 +19,23 @@ import (
 // Config says how a Store behaves. The zero value works.
 type Config struct {
 	Sync         time.Duration // how long what was recorded may be unsafe against a power cut; 0 means not at all
-	KeepMessages int           // how many messages are kept; 0 means 1,000,000
+	Keep         time.Duration // how long messages are kept, and what was drawn of them; 0 means for ever
+	KeepMessages int           // how many messages are kept; 0 means any number
 	KeepBytes    int64         // how much the file may hold before messages go; 0 means 2 GiB
 	Log          *slog.Logger  // nil discards
 }
 
 const (
-	fileName        = "trellis.db"
-	busyFor         = 10 * time.Second // how long one process waits for another that is writing
-	readers         = 4
-	defaultMessages = 1_000_000
-	defaultBytes    = 2 << 30
+	fileName     = "trellis.db"
+	busyFor      = 10 * time.Second // how long one process waits for another that is writing
+	readers      = 4
+	defaultBytes = 2 << 30
 )
 
 // Store is the open file. All its methods may be called at once.
 type Store struct {
 	keep      int
+	keepFor   time.Duration
 	keepBytes int64
 	sync      time.Duration
 	log       *slog.Logger
@@ -55,11 +56,8 @@ type Store struct {
 
 // Open opens the file in the folder dir, makes both if they are not there, and brings an older file up to date.
 func Open(ctx context.Context, dir string, cfg Config) (*Store, error) {
-	s := &Store{keep: cfg.KeepMessages, keepBytes: cfg.KeepBytes, sync: cfg.Sync, log: cfg.Log, clock: time.Now,
+	s := &Store{keep: cfg.KeepMessages, keepFor: cfg.Keep, keepBytes: cfg.KeepBytes, sync: cfg.Sync, log: cfg.Log, clock: time.Now,
 		swollen: make(chan struct{}, 1)}
-	if s.keep <= 0 {
-		s.keep = defaultMessages
-	}
 	if s.keepBytes <= 0 {
 		s.keepBytes = defaultBytes
 	}

@@ -23,12 +23,18 @@ func (s *Store) Sweep(ctx context.Context) error {
 	if s.sync > 0 {
 		safe.Go(func() { s.keepSafe(ctx) }) // beside the sweep, which may take longer than that
 	}
-	every := time.NewTicker(sweepEvery)
+	every, alive := time.NewTicker(sweepEvery), time.NewTicker(aliveEvery)
 	defer every.Stop()
+	defer alive.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-alive.C:
+			if err := s.stayAlive(ctx); err != nil && ctx.Err() == nil {
+				s.log.WarnContext(ctx, "history cannot note that it goes on", "err", err)
+			}
+			continue
 		case <-every.C:
 		case <-s.swollen:
 		}
@@ -75,6 +81,9 @@ func (s *Store) sweep(ctx context.Context) error {
 	}
 	if err := s.sweepLetters(ctx); err != nil {
 		return fmt.Errorf("sweep outbox: %w", err)
+	}
+	if err := s.sweepAge(ctx); err != nil {
+		return fmt.Errorf("sweep messages: %w", err)
 	}
 	if err := s.sweepNumber(ctx); err != nil {
 		return fmt.Errorf("sweep messages: %w", err)

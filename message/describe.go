@@ -4,9 +4,11 @@ import (
 	_ "embed"
 	"encoding/json"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -14,22 +16,27 @@ import (
 //go:embed words.json
 var wordsFile []byte
 
-// words is the one table of names and units; web/src/reading.ts reads the same file.
-var words = func() (w struct {
-	Suffixes, Abbreviations, Units map[string]string
-	Shares, Bytes, Switches        []string
-}) {
-	if err := json.Unmarshal(wordsFile, &w); err != nil {
-		panic("words.json: " + err.Error())
+// words is the one table of names and units; web/src/describe.ts reads the same file.
+var words = table[struct {
+	Suffixes, SuffixPairs, Abbreviations, Units, KeyUnits map[string]string
+	Pairs                                                 map[string][2]string
+	Shares, Bytes, Switches, Truths, Minor, MinorIn       []string
+}]("words.json", wordsFile)
+
+// table reads one of the files that the browser's scripts read too.
+func table[T any](name string, file []byte) (t T) {
+	if err := json.Unmarshal(file, &t); err != nil {
+		panic(name + ": " + err.Error())
 	}
-	return w
-}()
+	return t
+}
 
 // Shown is a reading in words for a person.
 type Shown struct {
 	Label string // "Soil temperature"
 	Value string // "21.4", "On", "open"
 	Unit  string // "°C"; may be empty
+	Minor bool   // for whoever looks after the device, not for whoever wants to know what it measures
 }
 
 // Describe says a reading in words: there is no unit field in the envelope, so the unit comes from the name, and where
@@ -38,21 +45,21 @@ func Describe(r Reading) Shown {
 	parts := splitName(r.Name)
 	number, isNumber := r.Value.(float64)
 	unit := ""
-	if n := len(parts); isNumber && n > 1 {
-		if u, ok := words.Suffixes[strings.ToLower(parts[n-1])]; ok {
-			unit, parts = u, parts[:n-1]
-		}
+	if isNumber {
+		parts, unit = cutUnit(r.Name, parts)
 	}
-	for i, p := range parts {
-		p = strings.ToLower(p)
-		if full, ok := words.Abbreviations[p]; ok {
-			p = full
-		}
-		parts[i] = p
-	}
-	shown := Shown{Label: sentenceCase(strings.Join(parts, " ")), Unit: unit}
+	parts = fullWords(parts)
+	shown := Shown{Label: sentenceCase(strings.Join(parts, " ")), Unit: unit, Minor: minor(r.Name)}
 	switch v := r.Value.(type) {
 	case float64:
+		if at, is := momentOf(r.Name, v); is {
+			shown.Value, shown.Minor = at, true
+			break
+		}
+		if word := truthOf(parts, v); word != "" {
+			shown.Value, shown.Unit = word, ""
+			break
+		}
 		if unit == "" {
 			shown.Unit = usualUnit(r.Name, parts, number)
 		}
@@ -60,13 +67,151 @@ func Describe(r Reading) Shown {
 	case bool:
 		shown.Value = showSwitch(parts, v)
 	case string:
-		shown.Value = v
+		shown.Value = showWord(v)
+		shown.Minor = shown.Minor || (len(v) == 1 && unicode.IsLetter(rune(v[0]))) || (len(parts) == 1 && slices.Contains([]string{"data", "payload", "raw"}, parts[0]))
 	}
 	return shown
 }
 
+// cutUnit takes the unit off the end of a name.
+func cutUnit(name string, parts []string) (rest []string, unit string) {
+	n := len(parts)
+	if n > 2 {
+		if u, ok := words.SuffixPairs[strings.ToLower(parts[n-2]+"/"+parts[n-1])]; ok {
+			return parts[:n-2], u
+		}
+	}
+	if n > 1 && !alone(name, parts[n-1]) {
+		last := strings.ToLower(parts[n-1])
+		if u, ok := words.Suffixes[last]; ok && last != "voltage" {
+			return parts[:n-1], u
+		}
+	}
+	return parts, ""
+}
+
+// alone says whether a small letter is all there is: the g of a colour is no gramme.
+func alone(name, last string) bool {
+	return len(last) == 1 && last >= "a" && last <= "z" && strings.HasSuffix(name, "."+last)
+}
+
+// numbered is a word with its number: power1.
+var numbered = regexp.MustCompile(`^([A-Za-z]{3,})([0-9]{1,2})$`)
+
+// fullWords writes abbreviations out, and no word twice: "temperature:0 tC" is temperature 0. What is all capitals and short is a
+// name, and stays.
+func fullWords(parts []string) []string {
+	var out []string
+	add := func(word string) {
+		if !slices.Contains(out, word) || strings.Trim(word, "0123456789") == "" {
+			out = append(out, word)
+		}
+	}
+	for _, p := range parts {
+		lower := strings.ToLower(p)
+		full, short := words.Abbreviations[lower]
+		n := numbered.FindStringSubmatch(lower)
+		switch {
+		case short:
+			add(full)
+		case n != nil:
+			if full, short := words.Abbreviations[n[1]]; short {
+				n[1] = full
+			}
+			add(n[1])
+			add(n[2])
+		case isName(p):
+			add(p)
+		case len(out) > 0 && strings.Trim(p, "0123456789") == "" && len(out[len(out)-1]) > 3:
+			out[len(out)-1] = strings.TrimSuffix(out[len(out)-1], "s") // relays 1
+			add(p)
+		default:
+			add(lower)
+		}
+	}
+	return out
+}
+
+// isName says whether a word is what engineers call something: A0, DS18B20.
+func isName(p string) bool {
+	digits := strings.ContainsAny(p, "0123456789")
+	return p == strings.ToUpper(p) && p != strings.ToLower(p) && p[0] < 128 && (len(p) <= 3 || digits)
+}
+
+// minor says whether a name speaks of the device itself: its radio, its clock, its program.
+func minor(name string) bool {
+	path := strings.Split(strings.ToLower(name), ".")
+	last := path[len(path)-1]
+	parts := splitName(name)
+	if slices.Contains(words.Minor, last) || slices.Contains(words.Minor, strings.ToLower(parts[len(parts)-1])) {
+		return true
+	}
+	return slices.ContainsFunc(path[:len(path)-1], func(p string) bool { return slices.Contains(words.MinorIn, p) })
+}
+
+// momentOf reads a number that counts seconds or milliseconds since 1970, if its name says that it is a time.
+func momentOf(name string, v float64) (string, bool) {
+	parts := splitName(name)
+	if !slices.Contains([]string{"time", "ts", "tst", "timestamp", "epoch", "unixtime", "seen", "updated"}, strings.ToLower(parts[len(parts)-1])) {
+		return "", false
+	}
+	switch {
+	case v >= 1e9 && v < 1e10:
+		return minuteOf(time.Unix(int64(v), 0)), true
+	case v >= 1e12 && v < 1e13:
+		return minuteOf(time.UnixMilli(int64(v))), true
+	}
+	return "", false
+}
+
+func minuteOf(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") + " UTC" }
+
+// truthOf says 0 and 1 in words where the name asks whether something is so.
+func truthOf(parts []string, v float64) string {
+	if last := lastWord(parts); (v == 0 || v == 1) && slices.Contains(words.Truths, last) {
+		return showSwitch(parts, v == 1)
+	}
+	return ""
+}
+
+// iso is a time with its zone, as programs write it.
+var iso = regexp.MustCompile(`^20[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$`)
+
+// showWord writes what a switch says of itself in small letters, and a time to the minute.
+func showWord(s string) string {
+	switch s {
+	case "ON", "OFF", "OPEN", "CLOSED", "CLOSE", "TRUE", "FALSE", "LOW", "HIGH", "AUTO", "IDLE", "NORMAL", "ONLINE", "OFFLINE":
+		return sentenceCase(strings.ToLower(s))
+	}
+	if iso.MatchString(s) {
+		if t, err := time.Parse(time.RFC3339Nano, strings.Replace(s, " ", "T", 1)); err == nil {
+			return minuteOf(t)
+		}
+	}
+	return s
+}
+
 // splitName cuts "soil.tempC_2" into soil, temp, C, 2: at signs that join words and where small letters turn capital.
 func splitName(name string) []string {
+	name = particles.ReplaceAllString(name, "pm25")
+	var parts []string
+	for _, segment := range strings.Split(name, ".") {
+		if _, whole := words.Abbreviations[strings.ToLower(segment)]; whole {
+			parts = append(parts, segment)
+		} else {
+			parts = append(parts, splitWord(segment)...)
+		}
+	}
+	if len(parts) == 0 {
+		return []string{name}
+	}
+	return parts
+}
+
+// particles is the one name that has a point inside.
+var particles = regexp.MustCompile(`(?i)\bpm2[._]5\b`)
+
+func splitWord(name string) []string {
 	var parts []string
 	start := 0
 	runes := []rune(name)
@@ -77,7 +222,7 @@ func splitName(name string) []string {
 	}
 	for i, c := range runes {
 		switch {
-		case c == '_' || c == '-' || c == '.' || c == ':' || c == ' ' || c == '/':
+		case c == '_' || c == '-' || c == ':' || c == ' ' || c == '/':
 			flush(i)
 			start = i + 1
 		case i > start && c >= 'A' && c <= 'Z' && runes[i-1] >= 'a' && runes[i-1] <= 'z':
@@ -86,24 +231,38 @@ func splitName(name string) []string {
 		}
 	}
 	flush(len(runes))
-	if len(parts) == 0 {
-		return []string{name}
-	}
 	return parts
 }
 
 func sentenceCase(s string) string {
 	first, size := utf8.DecodeRuneInString(s)
+	if second, _ := utf8.DecodeRuneInString(s[size:]); unicode.IsUpper(second) {
+		return s // eCO₂
+	}
 	return string(unicode.ToUpper(first)) + s[size:]
 }
 
 // usualUnit is the unit of the documented examples for a number whose name carries none.
 func usualUnit(name string, parts []string, v float64) string {
 	whole := v == math.Trunc(v)
-	last := parts[len(parts)-1]
+	last := lastWord(parts)
+	path := strings.Split(strings.ToLower(name), ".")
+	key := path[len(path)-1]
+	if len(path) > 1 {
+		if u, ok := words.KeyUnits[path[len(path)-2]+"."+key]; ok {
+			return u
+		}
+	}
+	if u, ok := words.KeyUnits[key]; ok {
+		return u
+	}
 	switch {
-	case slices.Contains(words.Bytes, name[strings.LastIndexByte(name, '.')+1:]):
+	case slices.Contains(words.Bytes, key):
 		return "B"
+	case last == "voltage" && whole && v >= 1000:
+		return "mV"
+	case last == "pressure" && v >= 20_000:
+		return "Pa"
 	case words.Units[last] != "":
 		return words.Units[last]
 	case last == "signal" && v < 0:
@@ -116,6 +275,16 @@ func usualUnit(name string, parts []string, v float64) string {
 		return "%"
 	}
 	return ""
+}
+
+// lastWord leaves a number at the end out.
+func lastWord(parts []string) string {
+	for i := len(parts) - 1; i > 0; i-- {
+		if strings.Trim(parts[i], "0123456789") != "" {
+			return parts[i]
+		}
+	}
+	return parts[0]
 }
 
 // showNumber rounds to as many digits as help: 0.123, 21.4, 1,013; degrees of a position keep five.
@@ -165,9 +334,13 @@ func grouped(v float64, digits int) string {
 }
 
 func showSwitch(parts []string, on bool) string {
-	pair := [2]string{"No", "Yes"}
-	if slices.Contains(words.Switches, parts[len(parts)-1]) {
+	pair, special := words.Pairs[lastWord(parts)]
+	switch {
+	case special:
+	case slices.Contains(words.Switches, lastWord(parts)):
 		pair = [2]string{"Off", "On"}
+	default:
+		pair = [2]string{"No", "Yes"}
 	}
 	if on {
 		return pair[1]

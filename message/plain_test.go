@@ -25,7 +25,7 @@ func TestWhatAnyBrokerBrings(t *testing.T) {
 		"an object":                      {`{"t":1,"battery":{"pct":90}}`, `{"t":1,"battery":{"pct":90}}`, "shed", []string{"t=1", "battery.pct=90"}},
 		"an object with one value":       {`{"value":1}`, `{"value":1}`, "shed", []string{"value=1"}},
 		"an object with data in it":      {`{"id":5,"data":"0a0b"}`, `{"id":5,"data":"0a0b"}`, "shed", []string{"id=5", "data=0a0b"}},
-		"a list":                         {`[{"a":1},{"a":2}]`, `[{"a":1},{"a":2}]`, "shed", nil},
+		"a list":                         {`[{"a":1},{"a":2}]`, `[{"a":1},{"a":2}]`, "shed", []string{"1.a=1", "2.a=2"}},
 		"a long text":                    {strings.Repeat("x", 300), `"` + strings.Repeat("x", 300) + `"`, "shed", nil},
 		"bytes":                          {"\xff\xfe", `"//4="`, "", nil},
 		"nested too deep":                {strings.Repeat("[", 100), `"` + strings.Repeat("[", 100) + `"`, "shed", []string{"temperature=" + strings.Repeat("[", 100)}},

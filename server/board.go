@@ -161,5 +161,5 @@ func (s *Server) addPoints(ctx context.Context, g access.Grant, cards map[[2]str
 
 func card(v history.Value) templates.Card {
 	shown := message.Describe(message.Reading{Name: v.Reading, Value: v.Value})
-	return templates.Card{Entity: v.About, Reading: v.Reading, Label: shown.Label, Value: shown.Value, Unit: shown.Unit, At: v.At, ByHand: v.ByHand}
+	return templates.Card{Entity: v.About, Reading: v.Reading, Label: shown.Label, Value: shown.Value, Unit: shown.Unit, Minor: shown.Minor, At: v.At, ByHand: v.ByHand}
 }

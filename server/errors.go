@@ -44,6 +44,9 @@ func problemOf(err error) problem {
 	var limited tooMany
 	var routed *echo.HTTPError
 	var large *http.MaxBytesError
+	if p, is := queryProblem(err); is {
+		return p
+	}
 	switch {
 	case errors.Is(err, access.ErrKeyMissing):
 		return problem{401, "Unauthorized", "An access key is needed: send it as 'Authorization: Bearer' and the key.", "key_missing"}

@@ -22,6 +22,7 @@ func (s *Server) routes(e *echo.Echo) {
 	pages.GET("/check", s.check, s.reaching)
 	pages.POST("/agree", s.agree)
 	pages.POST("/watch", s.watch)
+	s.pastRoutes(pages, "/history", s.byCookie)
 
 	// MQTT over WebSocket: our own pages, and everybody else's devices and programs.
 	e.GET("/live", s.live)
@@ -56,6 +57,7 @@ func (s *Server) routes(e *echo.Echo) {
 	programs.OPTIONS("/api/entities/messages/:id", noContent)
 	programs.GET("/api/entities/check_messages", s.checkMessages)
 	programs.OPTIONS("/api/entities/check_messages", noContent)
+	s.pastRoutes(programs, "/api/history", s.byKey)
 	programs.GET("/api/openapi.json", s.openAPI)
 	programs.OPTIONS("/api/openapi.json", noContent)
 	programs.GET("/.well-known/jwks.json", s.jwks)
@@ -68,6 +70,19 @@ func (s *Server) routes(e *echo.Echo) {
 	e.GET("/static/*", echo.WrapHandler(static.Handler()))
 	e.GET("/hub.js", echo.WrapHandler(static.Worker()), s.reaching)
 	e.GET("/favicon.ico", func(c echo.Context) error { return c.Redirect(http.StatusFound, static.URL("favicon.svg")) })
+}
+
+// pastRoutes are what was said before.
+func (s *Server) pastRoutes(g *echo.Group, at string, who granter) {
+	g.GET(at+"/latest", s.historyLatest(who))
+	g.GET(at+"/range", s.historyRange(who))
+	g.GET(at+"/messages", s.historyMessages(who))
+	g.GET(at+"/gaps", s.historyGaps(who))
+	if at == "/api/history" {
+		for _, what := range []string{"/latest", "/range", "/messages", "/gaps"} {
+			g.OPTIONS(at+what, noContent)
+		}
+	}
 }
 
 func noContent(c echo.Context) error { return c.NoContent(http.StatusNoContent) }

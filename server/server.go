@@ -59,6 +59,7 @@ type Outbox interface {
 type Config struct {
 	Keys    Keys
 	Store   Store
+	Past    Past
 	Pages   Pages
 	Outbox  Outbox
 	Devices func(ctx context.Context, conn net.Conn, from netip.Addr) error // serves one device's MQTT connection and returns when it is over

@@ -80,7 +80,7 @@ func newSite(t *testing.T, change func(*Config)) *site {
 	}
 	s := &site{store: store, keys: keys, pages: noPages{make(chan access.Grant, 10), make(chan string, 10)}}
 	config := Config{
-		Keys: keys, Store: store, Pages: s.pages, Outbox: &postman{store: store}, JWKS: signer.JWKS(), Account: "home", Region: "local",
+		Keys: keys, Store: store, Past: store, Pages: s.pages, Outbox: &postman{store: store}, JWKS: signer.JWKS(), Account: "home", Region: "local",
 		Devices: func(_ context.Context, c net.Conn, _ netip.Addr) error { return c.Close() },
 		Healthy: func() error { return nil },
 		Probe:   func(context.Context) (time.Duration, error) { return 12 * time.Millisecond, nil },

@@ -41,6 +41,7 @@ var BoardExamples = map[string]BoardPage{
 				Points: []Point{{At: moment.Add(-90 * time.Second), Value: 21.1}, {At: moment.Add(-30 * time.Second), Value: 21.4}},
 			},
 			{Entity: "greenhouse:climate", Reading: "humidity", Label: "Humidity", Value: "63", Unit: "%", At: moment.Add(-30 * time.Second)},
+			{Entity: "greenhouse:climate", Reading: "rssi", Label: "Signal", Value: "\u221261", Unit: "dBm", At: moment.Add(-30 * time.Second), Minor: true},
 			{Entity: "door", Reading: "door", Label: "Door", Value: "closed", At: moment.Add(-3 * time.Hour)},
 			{Entity: "test", Reading: "temperature", Label: "Temperature", Value: "21.4", Unit: "°C", At: moment, ByHand: true},
 			{Entity: "test", Reading: "count", Label: "Count", Value: "1,795,370,082", At: moment},

@@ -100,6 +100,7 @@ type Card struct {
 	Value   string // "41.3"
 	Unit    string // "%"; may be empty
 	At      time.Time
+	Minor   bool    // of the device itself, such as the strength of its signal: folded away
 	ByHand  bool    // a person sent it from a page: it must not look measured
 	Age     string  // "30 s ago"; filled by [Groups]
 	Points  []Point // recent values, oldest first, so that the graph does not start empty; may be empty
@@ -117,6 +118,7 @@ type Group struct {
 	Name   string // "Temp sensor"
 	Place  string // "Smart home, living room"; may be empty
 	Cards  []Card
+	More   []Card // minor ones
 }
 
 func (g Group) headingID() string { return "of-" + g.Entity }

@@ -25,6 +25,10 @@ func Groups(cards []Card, now time.Time) []Group {
 		}
 		c.Age = age(now.Sub(c.At))
 		c.Value = capitalWord(c.Value)
+		if c.Minor {
+			groups[i].More = append(groups[i].More, c)
+			continue
+		}
 		groups[i].Cards = append(groups[i].Cards, c)
 	}
 	slices.SortStableFunc(groups, func(a, b Group) int { return cmp.Compare(a.Entity, b.Entity) })
@@ -104,6 +108,9 @@ func summary(groups []Group) string {
 	values := 0
 	for _, g := range groups {
 		values += len(g.Cards)
+	}
+	if values == 0 && len(groups) > 0 {
+		values = len(groups[0].More)
 	}
 	switch {
 	case values == 0:

@@ -18,13 +18,14 @@ import (
 var arrows = map[string][]string{
 	"access":            {},
 	"message":           {},
+	"rhythm":            {},
 	"static":            {},
 	"demo":              {},
 	"mqttproxy":         {"access"},
 	"broker":            {"access", "message"},
 	"history":           {"message"},
 	"templates":         {"static"},
-	"server":            {"mqttproxy", "history", "access", "message", "templates", "static"},
+	"server":            {"mqttproxy", "history", "access", "message", "rhythm", "templates", "static"},
 	"cmd/trellis":       {"access", "broker", "demo", "history", "message", "mqttproxy", "server", "static", "templates"},
 	"e2e":               {"history"}, // it reads the record; all else it sees from outside
 	"e2e/wire":          {},

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
 	"time"
 
 	"trellis/access"
+	"trellis/history"
 )
 
 // keyCommands work on the same folder as a running server, which notices within a second.
@@ -187,7 +187,7 @@ func withState(ctx context.Context, dir string, make bool, do func(*state) error
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("cannot keep data in %s: %w", dir, err)
 	}
-	st, err := openState(ctx, dir, 0, nil, slog.New(slog.DiscardHandler))
+	st, err := openState(ctx, dir, history.Config{}, nil)
 	if err != nil {
 		return err
 	}

@@ -152,7 +152,7 @@ func (c *serveCommand) startOther(ctx context.Context, st *state, public *url.UR
 	}
 	s := &service{front: h, outbox: box, hub: hub, state: st, log: log, token: c.token}
 	s.web = server.New(server.Config{
-		Keys: st.keys, Store: st.store, Pages: hub, Healthy: h.healthy, Probe: h.reach, JWKS: st.signer.JWKS(),
+		Keys: st.keys, Store: st.store, Past: st.store, Pages: hub, Healthy: h.healthy, Probe: h.reach, JWKS: st.signer.JWKS(),
 		Front: front, Operator: h.operatorGrant, Outbox: box,
 		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
 		Limits: c.limits(), Ways: c.Ways, Counted: s.counted(),

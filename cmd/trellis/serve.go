@@ -14,6 +14,7 @@ import (
 
 	"trellis/access"
 	"trellis/broker"
+	"trellis/history"
 	"trellis/mqttproxy"
 	"trellis/server"
 	"trellis/static"
@@ -35,6 +36,8 @@ type serveCommand struct {
 	TrustedProxy []netip.Prefix `name:"trusted-proxy" help:"Networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR"`
 	behind       *behind        // what upstream says, once it was read
 	other        *otherBroker   // and what is said of any broker
+	Keep         keepFor        `help:"How long messages and charts are kept: 90d, 12w, 8760h; 0 keeps them for ever." default:"90d"`
+	KeepSize     keepSize       `name:"keep-size" help:"How large the record may become before the oldest goes: 2GiB, 500MiB." default:"2GiB"`
 	LogLevel     string         `name:"log-level" help:"debug, info, warn or error." default:"info" enum:"debug,info,warn,error"`
 }
 
@@ -91,11 +94,14 @@ func (c *serveCommand) Run(ctx context.Context, con console) (err error) {
 	if c.other != nil {
 		topics = c.other.keyTopics
 	}
-	state, err := openState(ctx, c.Data, time.Duration(c.Sync), topics, log)
+	state, err := openState(ctx, c.Data, history.Config{Sync: time.Duration(c.Sync), Keep: time.Duration(c.Keep), KeepBytes: int64(c.KeepSize), Log: log}, topics)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, state.close()) }()
+	if err := state.store.Resume(ctx); err != nil {
+		return err
+	}
 	if err := c.noteFront(); err != nil {
 		return err
 	}
@@ -178,7 +184,7 @@ func (c *serveCommand) start(ctx context.Context, st *state, public *url.URL, lo
 	st.keys.OnEnd(func(jti string) { hub.EndKey(jti); b.EndKey(jti); box.Wake(jti) })
 	s := &service{broker: b, outbox: box, hub: hub, state: st, log: log, token: c.token}
 	s.web = server.New(server.Config{
-		Keys: st.keys, Store: st.store, Pages: hub, Devices: b.ServeFrom, Healthy: b.Healthy, Probe: b.Probe, JWKS: st.signer.JWKS(), Outbox: box,
+		Keys: st.keys, Store: st.store, Past: st.store, Pages: hub, Devices: b.ServeFrom, Healthy: b.Healthy, Probe: b.Probe, JWKS: st.signer.JWKS(), Outbox: box,
 		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
 		Limits: c.limits(), Ways: c.Ways, Counted: s.counted(),
 	})

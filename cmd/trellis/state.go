@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"time"
 
 	"trellis/access"
 	"trellis/history"
@@ -21,8 +19,8 @@ type state struct {
 }
 
 // topics are those of a key here; nil means its own two.
-func openState(ctx context.Context, dir string, sync time.Duration, topics access.Topics, log *slog.Logger) (*state, error) {
-	store, err := history.Open(ctx, dir, history.Config{Sync: sync, Log: log})
+func openState(ctx context.Context, dir string, c history.Config, topics access.Topics) (*state, error) {
+	store, err := history.Open(ctx, dir, c)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +28,7 @@ func openState(ctx context.Context, dir string, sync time.Duration, topics acces
 	if st.signer, err = access.OpenSigner(signingKeyFile(dir)); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	if st.keys, err = access.OpenKeysFor(ctx, keyRows{store}, st.signer, topics, log); err != nil {
+	if st.keys, err = access.OpenKeysFor(ctx, keyRows{store}, st.signer, topics, c.Log); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return st, nil

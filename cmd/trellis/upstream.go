@@ -100,7 +100,7 @@ func (c *serveCommand) startFront(ctx context.Context, st *state, public *url.UR
 	r.resume()
 	s := &service{front: r, outbox: box, hub: hub, state: st, log: log, token: c.token}
 	s.web = server.New(server.Config{
-		Keys: r.keys, Store: st.store, Pages: hub, Healthy: r.healthy, Probe: r.links.Reach, JWKS: st.signer.JWKS(),
+		Keys: r.keys, Store: st.store, Past: st.store, Pages: hub, Healthy: r.healthy, Probe: r.links.Reach, JWKS: st.signer.JWKS(),
 		Front: &server.Front{
 			Service: c.behind.service.Host, Agree: r.agree, Watch: r.watch, Watched: r.watched, Held: r.keys.Held, Listen: r.listen,
 			Link: r.StateOf, Links: r.links.Stats, Asked: r.service.Asked, Direct: c.behind.direct(r.links),

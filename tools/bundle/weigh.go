@@ -10,9 +10,10 @@ import (
 const (
 	// The board and the worker; 7,000 of it are the pipe with its three carriers and the ladder, without which bad networks
 	// see nothing live and every change of networks is a new session. 5,300 are the line past the server: it is a session of
-	// its own, and a page has to make of messages there what the server makes of them here.
-	viewerLimit    = 32_500
-	developerLimit = 36_400 // the same with the developer view
+	// its own, and a page has to make of messages there what the server makes of them here. Another 5,600 are what keys of real
+	// devices mean: names, units, what is a card and what is not.
+	viewerLimit    = 38_500
+	developerLimit = 42_500 // the same with the developer view
 	checkLimit     = 10_000 // the check of the connection, which people open when their network is bad
 )
 

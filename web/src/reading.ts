@@ -1,63 +1,115 @@
 /**
- * Readings are the numbers and words inside a message's data. Go does the same in message/reading.go and describe.go;
- * both are held to message/testdata/readings.json.
+ * Readings are the numbers and words inside a message's data. Go does the same in message/reading.go; both are held to
+ * message/testdata/readings.json and devices.json. What a reading is called and looks like is in describe.ts.
  */
-import words from "../../message/words.json";
+import paths from "../../message/paths.json";
+import { splitWord } from "./name";
+
+type Value = number | string | boolean;
 
 export interface Reading {
   /** Path of keys inside data, joined with "."; "value" for bare data. */
   readonly name: string;
-  readonly value: number | string | boolean;
+  readonly value: Value;
 }
 
-/** A reading in words for a person. */
-export interface Shown {
-  readonly label: string;
-  readonly value: string;
-  readonly unit: string;
-}
+type Json = Record<string, unknown>;
+type Path = readonly string[];
 
 const maxReadings = 64;
-const maxDepth = 4;
+const maxDepth = 5; // objects and lists inside each other
+const maxItems = 64; // of a list
+const maxListed = 8; // objects of a list without names
 const maxNameBytes = 120;
 const maxWordBytes = 200;
+const maxNumber = 40; // bytes of a number that is written as text, with its unit
 
 const bytes = new TextEncoder();
+const suffixOf = new Map(Object.entries(paths.unitNames));
+const suffixes = new Set(suffixOf.values());
+const valueNames = ["value", "v", "val"];
+const unitNames = ["unit", "units", "u", "unit_of_measurement"];
 
 function fits(text: string, max: number): boolean {
   return text.length <= max && bytes.encode(text).length <= max;
 }
 
-/** readings takes the values out of data, at most 64: numbers, text and truths; no null, no arrays, nothing too deep. */
-export function readings(data: unknown): Reading[] {
-  const found: Reading[] = [];
-  if (isObject(data)) {
-    walk(data, "", 1, found);
-  } else {
-    leaf("value", data, found);
-  }
-  return found;
+export function isObject(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function walk(data: Record<string, unknown>, prefix: string, depth: number, found: Reading[]): void {
-  for (const [key, value] of Object.entries(data)) {
-    if (!isObject(value)) {
-      leaf(prefix + key, value, found);
-    } else if (depth < maxDepth) {
-      walk(value, `${prefix}${key}.`, depth + 1, found);
+/** readings takes the values out of data, at most 64; see Go's Readings for what counts as one. */
+export function readings(data: unknown): Reading[] {
+  const finder = new Finder();
+  if (isObject(data)) finder.object([], data, 1);
+  else if (Array.isArray(data)) finder.list([], data, 1);
+  else finder.leaf(["value"], data, "");
+  return finder.named();
+}
+
+/** Finder collects readings under their whole paths. */
+class Finder {
+  private readonly found = new Map<string, { path: Path; value: Value }>();
+
+  object(path: Path, o: Json, depth: number): void {
+    const done = new Set<string>();
+    const one = path.length > 0 ? measure(o) : null;
+    if (one) {
+      this.leaf(path, one.value, one.unit);
+      for (const [key, v] of Object.entries(o)) if (unitNames.includes(key) || v === one.value) done.add(key);
+    }
+    const where = position(o);
+    if (where) {
+      this.leaf(path.length > 0 ? path : ["position"], where.text, "");
+      for (const key of where.keys) done.add(key);
+    }
+    const beside = new Map(Object.entries(o).map(([key, v]) => [key.toLowerCase(), v]));
+    for (const [key, value] of Object.entries(o)) {
+      if (key === "" || done.has(key)) continue;
+      if (typeof value !== "object" || value === null) {
+        if (!saidElsewhere(beside, key)) this.leaf([...path, key], value, "");
+      } else if (depth >= maxDepth) {
+      } else if (isObject(value)) this.object([...path, key], value, depth + 1);
+      else this.list([...path, key], value as unknown[], depth + 1);
     }
   }
-}
 
-function leaf(name: string, value: unknown, found: Reading[]): void {
-  if (name === "" || !fits(name, maxNameBytes)) return;
-  if (typeof value === "string" ? value === "" || !fits(value, maxWordBytes) : !isPlain(value)) return;
-  const kept = { name, value: value as Reading["value"] };
-  const at = found.findIndex((r) => r.name === name);
-  if (at >= 0) {
-    found[at] = kept; // "a.b" beside "a": {"b": …}: the later one counts
-  } else if (found.length < maxReadings) {
-    found.push(kept);
+  /** list takes a list of named values, or a short list of objects by their number. */
+  list(path: Path, items: readonly unknown[], depth: number): void {
+    if (items.length > maxItems || depth >= maxDepth) return;
+    const objects = items.filter(isObject);
+    for (const [i, item] of objects.entries()) {
+      const name = text(get(item, ["name", "n", "parameter"]));
+      const one = measure(item);
+      if (one && name !== "") this.leaf([...path, name], one.value, one.unit);
+      else if (items.length <= maxListed) this.object([...path, String(i + 1)], item, depth + 1);
+    }
+  }
+
+  /** leaf keeps one value. A unit that the table knows becomes the end of its name. */
+  leaf(at: Path, said: unknown, beside: string): void {
+    if (this.found.size >= 4 * maxReadings) return;
+    const last = at.at(-1) ?? "";
+    let [value, unit, path] = [said, beside, at];
+    if (typeof said === "string") [value, unit] = wordOrNumber(said.trim(), last, beside);
+    const suffix = suffixOf.get(unit);
+    if (suffix && typeof value === "number" && !endsWith(last, suffix))
+      path = [...at.slice(0, -1), `${last}_${suffix}`];
+    if (typeof value === "string" ? value === "" || !fits(value, maxWordBytes) : !isPlain(value)) return;
+    this.found.set(path.join("."), { path, value: value as Value });
+  }
+
+  /** named gives the readings their names: the short path where no other has the same, else the whole one. */
+  named(): Reading[] {
+    const found = [...this.found.values()];
+    const several = found.some((f) => f.path.includes("2"));
+    const all = found.map((f) => ({ ...f, short: shorten(f.path, several) }));
+    const uses = new Map<string, number>();
+    for (const { short } of all) uses.set(short, (uses.get(short) ?? 0) + 1);
+    return all
+      .map(({ path, short, value }) => ({ name: uses.get(short) === 1 ? short : path.join("."), value }))
+      .filter(({ name }) => name !== "" && fits(name, maxNameBytes))
+      .slice(0, maxReadings);
   }
 }
 
@@ -65,88 +117,88 @@ function isPlain(value: unknown): boolean {
   return typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value));
 }
 
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+const text = (value: unknown): string => (typeof value === "string" ? value : "");
+
+function get(o: Json, names: readonly string[]): unknown {
+  const name = names.find((n) => Object.hasOwn(o, n));
+  return name === undefined ? undefined : o[name];
 }
 
-/** describe says a reading in words. There is no unit field, so the unit comes from the name. */
-export function describe(r: Reading): Shown {
-  let parts = splitName(r.name);
-  let unit = "";
-  if (typeof r.value === "number" && parts.length > 1) {
-    const suffix = lookUp(words.suffixes, (parts.at(-1) ?? "").toLowerCase());
-    if (suffix !== undefined) {
-      unit = suffix;
-      parts = parts.slice(0, -1);
-    }
+/** measure reads an object that is one value, perhaps with its unit. */
+function measure(o: Json): { value: unknown; unit: string } | null {
+  const value = get(o, valueNames);
+  if (value === undefined || value === null || typeof value === "object") return null;
+  return { value, unit: text(get(o, unitNames)) };
+}
+
+/** position finds a latitude and a longitude side by side. */
+function position(o: Json): { text: string; keys: string[] } | null {
+  const keys: string[] = [];
+  const words: string[] = [];
+  for (const [i, names] of [paths.latitudes, paths.longitudes].entries()) {
+    const key = Object.keys(o).find((k) => names.includes(k.toLowerCase()));
+    const angle = key === undefined ? null : numberOf(o[key]);
+    if (key === undefined || angle === null || Math.abs(angle) > 90 * (i + 1)) return null;
+    const size = String(Math.round(Math.abs(angle) * 1e5) / 1e5);
+    keys.push(key);
+    words.push(angle < 0 && size !== "0" ? `-${size}` : size);
   }
-  parts = parts.map((p) => lookUp(words.abbreviations, p.toLowerCase()) ?? p.toLowerCase());
-  const label = capital(parts.join(" "));
-  if (typeof r.value === "number") return { label, ...showNumber(r.value, unit || usualUnit(r.name, parts, r.value)) };
-  return { label, unit: "", value: typeof r.value === "boolean" ? showSwitch(parts, r.value) : r.value };
+  return { text: words.join(", "), keys };
 }
 
-function lookUp(table: Record<string, string>, key: string): string | undefined {
-  return Object.hasOwn(table, key) ? table[key] : undefined;
+/** Numbers written as text: "21.5", "21.5 °C". Zeros in front are an id's. */
+const plainNumber = /^-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,12})?$/;
+const numberedUnit = /^(-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,12})?) ?([^0-9 ,.:-][^ ,:]{0,9})$/u;
+
+function numberOf(value: unknown): number | null {
+  if (typeof value === "string") return value.length <= maxNumber && plainNumber.test(value) ? Number(value) : null;
+  return typeof value === "number" ? value : null;
 }
 
-/** splitName cuts "soil.tempC_2" into soil, temp, C, 2. */
-function splitName(name: string): string[] {
-  const parts = name
-    .replace(/([a-z])([A-Z])/g, "$1 $2")
-    .split(/[_\-.: /]+/)
-    .filter((p) => p !== "");
-  return parts.length > 0 ? parts : [name];
+function wordOrNumber(word: string, key: string, unit: string): [unknown, string] {
+  if (word === "true" || word === "false") return [word === "true", unit];
+  const number = isID(key) ? null : numberOf(word);
+  if (number !== null) return [number, unit];
+  const [, digits, behind = ""] = (fits(word, maxNumber) && numberedUnit.exec(word)) || [];
+  return digits !== undefined && suffixOf.has(behind) ? [Number(digits), behind] : [word, unit];
 }
 
-export function capital(text: string): string {
-  const first = [...text][0] ?? "";
-  return first.toUpperCase() + text.slice(first.length);
-}
-
-/** usualUnit is the unit of the documented examples for a number whose name carries none. */
-function usualUnit(name: string, parts: string[], v: number): string {
-  const last = parts.at(-1) ?? "";
-  if (words.bytes.includes(name.slice(name.lastIndexOf(".") + 1))) return "B";
-  const usual = lookUp(words.units, last);
-  if (usual) return usual;
-  if (last === "signal" && v < 0) return "dBm";
-  if (last === "battery" && !Number.isInteger(v) && v >= 2 && v <= 5) return "V";
-  if (last === "battery" && v <= 5) return "";
-  return words.shares.includes(last) && v >= 0 && v <= 100 ? "%" : "";
-}
-
-/** showNumber rounds to as many digits as help: 0.123, 21.4, 1,013; degrees of a position keep five. */
-export function showNumber(number: number, given: string): { value: string; unit: string } {
-  let v = number;
-  let unit = given;
-  if (unit === "B") {
-    for (const step of ["kB", "MB", "GB", "TB"]) {
-      if (Math.abs(v) < 1000) break;
-      v /= 1000;
-      unit = step;
-    }
+/** saidElsewhere says whether a value stands beside itself: in °F beside °C, or as illuminance_lux beside illuminance. */
+function saidElsewhere(beside: ReadonlyMap<string, unknown>, key: string): boolean {
+  const lower = key.toLowerCase();
+  for (const [one, other] of [
+    ["fahrenheit", "celsius"],
+    ["f", "c"],
+  ] as const) {
+    const rest = lower.endsWith(one) ? lower.slice(0, -one.length) : "";
+    if (rest !== "" && isLeaf(beside, rest + other)) return true;
   }
-  const size = Math.abs(v);
-  if (size >= 1e15) return { value: Number(v.toPrecision(6)).toExponential(), unit };
-  let digits = 3;
-  if (unit === "°") digits = 5;
-  else if (size >= 1000) digits = 0;
-  else if (size >= 10) digits = 1;
-  else if (size >= 1) digits = 2;
-  return { value: grouped(v, digits), unit };
+  const cut = lower.lastIndexOf("_");
+  if (cut <= 0 || !suffixes.has(lower.slice(cut + 1))) return false;
+  const base = lower.slice(0, cut);
+  return isLeaf(beside, base) && beside.get(base) === beside.get(lower);
 }
 
-/** grouped writes a number with thousands separators and without idle zeros; halves go away from zero, as in Go. */
-function grouped(v: number, digits: number): string {
-  const scale = 10 ** digits;
-  const size = Math.round(Math.abs(v) * scale) / scale;
-  const [head = "", tail] = String(size).split(".");
-  const text = head.replace(/\B(?=(\d{3})+$)/g, ",") + (tail ? `.${tail}` : "");
-  return v < 0 && size > 0 ? `\u2212${text}` : text;
+function isLeaf(beside: ReadonlyMap<string, unknown>, key: string): boolean {
+  const value = beside.get(key);
+  return beside.has(key) && (typeof value !== "object" || value === null);
 }
 
-function showSwitch(parts: string[], on: boolean): string {
-  const pair = words.switches.includes(parts.at(-1) ?? "") ? ["Off", "On"] : ["No", "Yes"];
-  return pair[on ? 1 : 0] ?? "";
+function endsWith(key: string, suffix: string): boolean {
+  const parts = splitWord(key);
+  return parts.length > 1 && parts.at(-1)?.toLowerCase() === suffix;
+}
+
+/** isID says whether what stands under this key names something, and is text whatever it looks like. */
+const isID = (key: string): boolean => paths.names.includes((splitWord(key).at(-1) ?? "").toLowerCase());
+
+/** chip is how sensors are called in data sheets: AM2301, BME280, DS18B20-1. */
+const chip = /^[A-Z]{2,4}-?[0-9]{2,5}[A-Z]{0,2}[0-9]{0,3}(-[0-9]{1,2})?$/;
+
+/** shorten leaves out what says nothing: wrappers in front, the number of a list's only object, and what data sheets call a sensor. */
+function shorten(path: Path, several: boolean): string {
+  let rest = path;
+  const idle = (part = "") => (part === "1" && !several) || paths.wrappers.includes(part.toLowerCase());
+  while (rest.length > 1 && idle(rest[0])) rest = rest.slice(1);
+  return rest.filter((part, i) => i === rest.length - 1 || !chip.test(part)).join(".");
 }

@@ -1,6 +1,7 @@
 /** Every sentence that only the developer view says. */
+
+import { showNumber } from "./describe";
 import type { Fault } from "./fault";
-import { showNumber } from "./reading";
 import { count } from "./words";
 
 const wanted = {

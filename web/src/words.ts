@@ -2,7 +2,7 @@
  * Every sentence that the board says; the server's own are in templates. What only the developer view or the small pages
  * say is in words.developer.ts and words.gate.ts, so that nobody else downloads it.
  */
-import { capital, showNumber } from "./reading";
+import { capital, showNumber } from "./describe";
 
 const language = "en";
 const plural = new Intl.PluralRules(language);

@@ -67,14 +67,16 @@ export class Board {
   /** summary is the sentence above all cards: what needs attention, or that nothing does. */
   summary(live: boolean): string {
     if (this.cards.size === 0) return live ? say.nothingYetLive : say.nothingYet;
-    const quiet = [...this.cards.values()].filter((c) => c.look === "quiet").sort((a, b) => a.at - b.at);
+    const major = [...this.cards.values()].filter((c) => !c.minor);
+    const told = major.length > 0 ? major : [...this.cards.values()];
+    const quiet = told.filter((c) => c.look === "quiet").sort((a, b) => a.at - b.at);
     const first = quiet[0];
     if (first) {
       const name = `${entityWords(first.entity).name} ${first.label.toLowerCase()}`;
-      return say.quietOnes(quiet.length, this.cards.size, name, clock(first.at, this.now()));
+      return say.quietOnes(quiet.length, told.length, name, clock(first.at, this.now()));
     }
     return say.summary(
-      this.cards.size,
+      told.length,
       this.entities().map((id) => entityWords(id).name),
     );
   }
@@ -90,7 +92,8 @@ export class Board {
     const now = this.now();
     return this.entities()
       .map((entity) => {
-        const own = [...this.cards.values()].filter((c) => c.entity === entity);
+        const all = [...this.cards.values()].filter((c) => c.entity === entity);
+        const own = all.some((c) => !c.minor) ? all.filter((c) => !c.minor) : all;
         return `${entityWords(entity).name}: ${own.map((c) => c.sentence(now)).join("; ")}.`;
       })
       .join(" ");
@@ -124,7 +127,13 @@ export class Board {
     const element = clone("card");
     element.dataset.entity = card.entity;
     element.dataset.reading = card.reading;
-    find(this.groupOf(card.entity), "[data-cards]").append(element);
+    const group = this.groupOf(card.entity);
+    const more = find<HTMLDetailsElement>(group, "[data-more]");
+    if (card.minor) {
+      more.open ||= more.hidden && !find(group, "[data-cards]").firstElementChild;
+      more.hidden = false;
+    }
+    find(group, card.minor ? "[data-more-cards]" : "[data-cards]").append(element);
     card.element = element;
   }
 
@@ -136,7 +145,10 @@ export class Board {
     this.changed.delete(card);
     this.totals.delete(key);
     const group = this.groups.get(card.entity);
-    if (!group || find(group, "[data-cards]").firstElementChild) return;
+    if (!group) return;
+    const more = find(group, "[data-more]");
+    more.hidden = !find(more, "[data-more-cards]").firstElementChild;
+    if (!more.hidden || find(group, "[data-cards]").firstElementChild) return;
     if ([...this.cards.values()].some((c) => c.entity === card.entity)) return; // they are placed soon
     group.remove();
     this.groups.delete(card.entity);

@@ -1,4 +1,5 @@
-import { describe, type Reading, type Shown, showNumber } from "../reading";
+import { describe, type Shown, showNumber } from "../describe";
+import type { Reading } from "../reading";
 import { draw, type Look, Series } from "../series";
 import { age, capitalWord, clock, kindOf, say, sizeOf, span } from "../words";
 import { find, put } from "./find";
@@ -12,7 +13,7 @@ export class Card {
   raw: Reading["value"] | null = null;
 
   private readonly series = new Series();
-  private shown: Shown = { label: "", value: "", unit: "" };
+  private shown: Shown = { label: "", value: "", unit: "", minor: false };
   private whole = ""; // "64 MB" for what is a part of something
   private before: { value: string; until: number } | null = null;
   private byHand = false;
@@ -33,6 +34,7 @@ export class Card {
       label: find(element, "[data-label]").textContent ?? "",
       value: find(element, "[data-value]").textContent ?? "",
       unit: find(element, "[data-unit]").textContent ?? "",
+      minor: element.closest("[data-more]") !== null,
     };
     this.byHand = find(element, "[data-note]").textContent !== ""; // the only note that the server prints
     for (const point of (element.dataset.points ?? "").split(" ")) {
@@ -75,7 +77,7 @@ export class Card {
     put(output, value);
     put(find(element, "[data-unit]"), unit);
     element.dataset.kind = kindOf(value);
-    element.dataset.size = sizeOf(value);
+    element.dataset.size = sizeOf(value + unit);
     output.title = sizeOf(value) === "longest" ? value : "";
     const note = find(element, "[data-note]");
     const more = this.whole || (this.before ? say.before(this.before.value, clock(this.before.until, now)) : "");
@@ -107,6 +109,11 @@ export class Card {
     const { label, value, unit } = this.shown;
     const hand = this.byHand ? `, ${say.byHand.toLowerCase()}` : "";
     return `${label} ${value}${unit ? ` ${unit}` : ""}, ${age(Math.max(0, now - this.at))}${hand}`;
+  }
+
+  /** minor says that it is about the device itself, and is folded away. */
+  get minor(): boolean {
+    return this.shown.minor;
   }
 
   get label(): string {
