@@ -12,7 +12,7 @@ import (
 const (
 	GapStopped  = "stopped"  // the server did not run
 	GapUpstream = "upstream" // there was no link to another service's broker
-	GapFull     = "full"     // nothing could be written
+	GapUnheard  = "unheard"  // nobody had us listen to that service: no page was open, or pages went to it past us
 )
 
 // Gap is a time in which nothing could be recorded of what was said.

@@ -29,14 +29,14 @@ func TestGapsSayWhyAndWhose(t *testing.T) {
 		s.EndGap(context.Background(), "A", GapUpstream, minute(5)),
 		s.BeginGap(context.Background(), "A", GapUpstream, minute(10)),
 		s.EndGap(context.Background(), "A", GapUpstream, minute(10).Add(30*time.Second)), // too short to matter
-		s.BeginGap(context.Background(), "", GapFull, minute(20)),
+		s.BeginGap(context.Background(), "", GapStopped, minute(20)),
 		s.BeginGap(context.Background(), "B", GapUpstream, minute(30)),
 	} {
 		if step != nil {
 			t.Fatal(step)
 		}
 	}
-	want := []Gap{{"A", GapUpstream, minute(0), minute(5)}, {"", GapFull, minute(20), time.Time{}}}
+	want := []Gap{{"A", GapUpstream, minute(0), minute(5)}, {"", GapStopped, minute(20), time.Time{}}}
 	if diff := cmp.Diff(want, gapsOf(t, s, "A")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

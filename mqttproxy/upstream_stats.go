@@ -93,6 +93,15 @@ func (u *Uplinks) Stats() UplinksStats {
 	return s
 }
 
+// States tells how each link is, by its key; that of a House by nothing.
+func (u *Uplinks) States() map[string]State {
+	all := map[string]State{}
+	for _, l := range u.now() {
+		all[l.id] = l.state()
+	}
+	return all
+}
+
 // now are the links there are. They are looked at one by one, without keeping pages from theirs meanwhile.
 func (u *Uplinks) now() []*uplink {
 	u.mu.Lock()

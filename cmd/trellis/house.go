@@ -199,8 +199,7 @@ func (h *house) reach(ctx context.Context) (time.Duration, error) {
 	return h.links.Reach(ctx)
 }
 
-// Watch has nothing to look after: the keys are our own, and watched as ever.
+// Watch notes when nothing is heard. The keys are our own, and watched as ever.
 func (h *house) Watch(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
+	return h.noteGaps(ctx, func() []string { return []string{""} }) // whose messages are missing then: everybody's
 }

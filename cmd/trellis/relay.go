@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 
+	"golang.org/x/sync/errgroup"
+
 	"trellis/access"
 	"trellis/message"
 	"trellis/mqttproxy"
@@ -127,5 +129,19 @@ func (r *relay) Close(ctx context.Context) error {
 	return r.feed.Close(ctx)
 }
 
-// Watch asks the service from time to time whether its keys are still good.
-func (r *relay) Watch(ctx context.Context) error { return r.keys.Watch(ctx) }
+// Watch asks the service from time to time whether the keys are still good, and notes when nothing is heard.
+func (r *relay) Watch(ctx context.Context) error {
+	var both errgroup.Group
+	both.Go(func() error { return r.keys.Watch(ctx) })
+	both.Go(func() error { return r.noteGaps(ctx, r.held) })
+	return both.Wait()
+}
+
+// held are the ids of all keys that are held here.
+func (r *relay) held() []string {
+	var ids []string
+	for _, one := range r.keys.List() {
+		ids = append(ids, one.ID)
+	}
+	return ids
+}
