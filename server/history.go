@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"trellis/access"
 	"trellis/history"
 	"trellis/message"
+	"trellis/rhythm"
 )
 
 // What was said before, for programs (with a key) and for our own pages (with a cookie): the same answers. Times are ISO 8601 in UTC.
@@ -74,6 +76,38 @@ func (s *Server) historyLatest(who granter) echo.HandlerFunc {
 			answer[i] = latestAnswer{v.About, v.Reading, shown.Label, v.Value, shown.Value, shown.Unit, v.At.UTC(), v.ByHand}
 		}
 		return c.JSON(http.StatusOK, map[string]any{"values": answer})
+	}
+}
+
+// deviceAnswer is a device as it was heard.
+type deviceAnswer struct {
+	Entity string    `json:"entity"`
+	Heard  time.Time `json:"heard"`
+	Quiet  bool      `json:"quiet"`
+	Rhythm string    `json:"rhythm"`
+	Usual  *float64  `json:"usual"` // seconds; null where that is not known
+}
+
+// historyDevices gives when each device was heard, how often it usually speaks, and whether it is silent for longer than that.
+func (s *Server) historyDevices(who granter) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		g, err := who(c)
+		if err != nil {
+			return err
+		}
+		found, err := s.devicesHeard(c.Request().Context(), g)
+		if err != nil {
+			return err
+		}
+		answer := make([]deviceAnswer, len(found))
+		for i, d := range found {
+			answer[i] = deviceAnswer{Entity: d.entity, Heard: d.at.UTC(), Quiet: d.quiet, Rhythm: string(cmp.Or(d.rhythm.Kind, rhythm.Unknown))}
+			if d.rhythm.Usual > 0 {
+				usual := math.Round(d.rhythm.Usual.Seconds())
+				answer[i].Usual = &usual
+			}
+		}
+		return c.JSON(http.StatusOK, map[string]any{"devices": answer})
 	}
 }
 

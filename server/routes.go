@@ -75,11 +75,12 @@ func (s *Server) routes(e *echo.Echo) {
 // pastRoutes are what was said before.
 func (s *Server) pastRoutes(g *echo.Group, at string, who granter) {
 	g.GET(at+"/latest", s.historyLatest(who))
+	g.GET(at+"/devices", s.historyDevices(who))
 	g.GET(at+"/range", s.historyRange(who))
 	g.GET(at+"/messages", s.historyMessages(who))
 	g.GET(at+"/gaps", s.historyGaps(who))
 	if at == "/api/history" {
-		for _, what := range []string{"/latest", "/range", "/messages", "/gaps"} {
+		for _, what := range []string{"/latest", "/devices", "/range", "/messages", "/gaps"} {
 			g.OPTIONS(at+what, noContent)
 		}
 	}

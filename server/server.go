@@ -37,6 +37,7 @@ type Store interface {
 	scs.Store
 	TakeCode(ctx context.Context, hash [32]byte) (bool, error)
 	Values(ctx context.Context, wanted func(topic string) bool) ([]history.Value, error)
+	Heard(ctx context.Context, of history.Speaker, most int) ([]time.Time, error)
 	RecentShort(ctx context.Context, wanted func(topic string) bool, limit, size int) ([]history.Record, error)
 	LeaveLetter(ctx context.Context, l history.Letter, asked history.Leaving) (history.Letter, error)
 	FindLetter(ctx context.Context, keyID, id string) (l history.Letter, there bool, err error)
@@ -91,6 +92,7 @@ type Server struct {
 	pipes    *mqttproxy.Pipes
 	checks   *mqttproxy.Pipes // of strangers
 	probe    brokerProbe
+	rhythms  *rhythms
 	links    heldLinks
 	tallies  tallies
 	metrics  *metricsServer
@@ -119,6 +121,7 @@ func New(c Config) *Server {
 	s.limits.met = func(limit string) { s.tallies.limited.WithLabelValues(limit).Inc() }
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.probe.send, s.probe.ctx = c.Probe, s.ctx
+	s.rhythms = newRhythms(c.Store.Heard, c.Now, s.detach)
 	s.sessions = newSessions(c.Store, s.secure())
 	s.pipes = s.newPipes()
 	s.checks = s.newChecks()
