@@ -72,7 +72,7 @@ func TestKeysOfAnotherServiceLeaveNoTrace(t *testing.T) {
 	must(t, live.Publish(wire.Message{Topic: good.topic("publish"), QoS: 1, Payload: []byte(`{"n":1}`)}))
 	leaver := front.browser()
 	leaver.signIn(gone)
-	_ = leaver.live()
+	must(t, leaver.live().Subscribe(1, gone.topic("publish")))
 	front.linkUp(2)
 	back.revoke("barn")
 	if front.errs.wait("the service it belongs to refuses it", prompt, front.gone) == nil {

@@ -16,9 +16,8 @@ func TestKeyThatWasWithdrawnWhileTheFrontWasAwayIsNoUse(t *testing.T) {
 	person, neighbour := front.browser(), front.browser()
 	person.signIn(k)
 	neighbour.signIn(other)
-	for _, b := range []*browser{person, neighbour} {
-		_ = b.live()
-	}
+	must(t, person.live().Subscribe(1, k.topic("publish")))
+	must(t, neighbour.live().Subscribe(1, other.topic("publish")))
 	front.linkUp(2)
 	if code := front.stop(); code != 0 {
 		t.Errorf("it ended with %d", code)
