@@ -200,8 +200,10 @@ func (t Template) beside(later Template) error {
 		return fmt.Errorf("%s is named twice", later)
 	case alike || !overlap(t.levels, later.levels):
 		return nil
-	case covers(t.Filter(), later.Filter()):
+	case covers(t.Filter(), later.Filter()) && later.beside(t) == nil:
 		return fmt.Errorf("%s is never reached behind %s: put it before that", later, t)
+	case covers(t.Filter(), later.Filter()):
+		return fmt.Errorf("%s and %s can both mean the same topic, and name another entity by it", t, later)
 	case !later.exact():
 		return fmt.Errorf("%s and %s can both mean the same topic, and name another entity by it", t, later)
 	}

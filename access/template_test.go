@@ -59,7 +59,7 @@ func TestTemplatesThatCannotBe(t *testing.T) {
 		"twice the same":                 {"a/{entity} a/{entity}", "named twice"},
 		"twice the same filter":          {"a/{entity} a/+", "named twice"},
 		"never reached":                  {"# home/{entity}/state", "never reached"},
-		"a level that two names live on": {"home/{entity}/# home/+/{entity}/#", "never reached"},
+		"a level that two names live on": {"home/{entity}/# home/+/{entity}/#", "name another entity"},
 		"two names for one topic":        {"home/{entity}/state home/+/{entity}", "name another entity"},
 		"two names, one with wildcards":  {"+/{entity} home/#/x", "behind it"},
 		"the same level, another rest":   {"a/{entity}/b a/{entity...} +/a/{entity}", "name another entity"},

@@ -219,3 +219,22 @@ func BenchmarkRange24Hours(b *testing.B) {
 		}
 	}
 }
+
+// Somebody who makes up topics leaves no message that may not go.
+func TestTopicsThatAreManyAreForgotten(t *testing.T) {
+	s := openStore(t, t.TempDir(), Config{KeepMessages: 50})
+	s.topics = 20
+	for n := range 200 {
+		m := publish(fmt.Sprint(n), fmt.Sprintf("home/made-up-%d", n), `{"t":1}`)
+		mustAppend(t, s, m)
+	}
+	if err := s.sweep(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if topics, messages := count(t, s, "(SELECT DISTINCT topic FROM latest)"), count(t, s, "messages"); topics != 20 || messages > 50 {
+		t.Errorf("%d topics are remembered, and %d messages kept", topics, messages)
+	}
+	if n := count(t, s, "latest WHERE topic = 'home/made-up-199'"); n != 1 {
+		t.Error("the newest is forgotten")
+	}
+}

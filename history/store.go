@@ -36,6 +36,7 @@ const (
 type Store struct {
 	keep      int
 	keepFor   time.Duration
+	topics    int
 	keepBytes int64
 	sync      time.Duration
 	log       *slog.Logger
@@ -56,7 +57,7 @@ type Store struct {
 
 // Open opens the file in the folder dir, makes both if they are not there, and brings an older file up to date.
 func Open(ctx context.Context, dir string, cfg Config) (*Store, error) {
-	s := &Store{keep: cfg.KeepMessages, keepFor: cfg.Keep, keepBytes: cfg.KeepBytes, sync: cfg.Sync, log: cfg.Log, clock: time.Now,
+	s := &Store{keep: cfg.KeepMessages, keepFor: cfg.Keep, topics: keptTopics, keepBytes: cfg.KeepBytes, sync: cfg.Sync, log: cfg.Log, clock: time.Now,
 		swollen: make(chan struct{}, 1)}
 	if s.keepBytes <= 0 {
 		s.keepBytes = defaultBytes

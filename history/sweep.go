@@ -69,6 +69,17 @@ func (s *Store) makeSafe(ctx context.Context) error {
 	return nil
 }
 
+// keptTopics is how many topics have their newest messages remembered, however old; the hub has the same bound. In front of any broker a
+// device may make up topics.
+const keptTopics = 10_000
+
+// sweepTopics forgets what was newest on the topics that were silent longest, so that their messages may go.
+func (s *Store) sweepTopics(ctx context.Context) error {
+	_, err := s.write.ExecContext(ctx, `DELETE FROM latest WHERE topic IN (
+		SELECT topic FROM latest GROUP BY topic ORDER BY max(message) DESC LIMIT -1 OFFSET ?)`, s.topics)
+	return err
+}
+
 // sweep looks once.
 func (s *Store) sweep(ctx context.Context) error {
 	s.appended.Store(0)
@@ -81,6 +92,9 @@ func (s *Store) sweep(ctx context.Context) error {
 	}
 	if err := s.sweepLetters(ctx); err != nil {
 		return fmt.Errorf("sweep outbox: %w", err)
+	}
+	if err := s.sweepTopics(ctx); err != nil {
+		return fmt.Errorf("sweep topics: %w", err)
 	}
 	if err := s.sweepAge(ctx); err != nil {
 		return fmt.Errorf("sweep messages: %w", err)

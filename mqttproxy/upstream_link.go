@@ -297,6 +297,16 @@ func (l *uplink) consume(ctx context.Context) {
 	}
 }
 
+// settleIn bounds one try of making messages safe. A link that ends lets it finish: what is not recorded when it says goodbye, the broker
+// would forget.
+const settleIn = 5 * time.Second
+
+func (l *uplink) take(ctx context.Context, messages []Arrival) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleIn)
+	defer cancel()
+	return l.up.Take(ctx, messages)
+}
+
 // settle tries until the messages are safe, and only then acknowledges them: what is not acknowledged, the broker keeps.
 func (l *uplink) settle(ctx context.Context, batch []Arrival) bool {
 	toShow := make([]Arrival, 0, len(batch))
@@ -306,7 +316,7 @@ func (l *uplink) settle(ctx context.Context, batch []Arrival) bool {
 		}
 	}
 	for failures := 0; len(toShow) > 0; failures++ {
-		err := l.up.Take(ctx, toShow)
+		err := l.take(ctx, toShow)
 		if err == nil {
 			break
 		}

@@ -20,7 +20,7 @@ import (
 // on the addresses under /check/.
 func (s *Server) check(c echo.Context) error {
 	page := templates.CheckPage{
-		Ways: s.plan(), Broker: s.brokerHop(), Front: s.Front != nil, Seen: seen(c.Request()), Devices: s.devicesOf(c),
+		Ways: s.plan(), Broker: s.brokerHop(), Front: s.Front != nil, Service: s.ofService(), Seen: seen(c.Request()), Devices: s.devicesOf(c),
 	}
 	if d := s.direct(c.Request()); d != nil {
 		page.Direct = d.Address.String()

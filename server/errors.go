@@ -68,6 +68,8 @@ func problemOf(err error) problem {
 		return problem{429, "Rate Limit Exceeded", "The service that this key belongs to was asked too often. Wait a moment, then try again.", "service_limited"}
 	case errors.Is(err, access.ErrClaims):
 		return problem{502, "Bad Gateway", "The service that this key belongs to gave an answer that we do not understand. Whoever runs this server can check its address.", "service_answer"}
+	case errors.Is(err, errNoKey):
+		return problem{403, "Forbidden", "Only the holder of an access key can do that.", "no_key"}
 	case errors.Is(err, errElsewhere):
 		return problem{421, "Misdirected Request", "Devices and programs do not connect here. This server shows pages for keys of another service: connect to that service itself.", "elsewhere"}
 	case errors.Is(err, errOtherBroker):

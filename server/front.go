@@ -92,4 +92,4 @@ func (s *Server) byHolder(c echo.Context, do func(access.Grant) error) error {
 }
 
 // errNoKey says that an operator was asked what only a key's holder can answer.
-var errNoKey = errors.Join(errSignedOut, errors.New("only the holder of a key can ask for that"))
+var errNoKey = errors.New("only the holder of a key can ask for that")

@@ -24,12 +24,12 @@ type health struct {
 	Status  string        `json:"status"`
 	Message string        `json:"message,omitempty"` // for a person; none where all is well
 	Record  string        `json:"record"`            // whether messages are taken and recorded
-	Broker  string        `json:"broker"`            // inside, or upstream: another service's
+	Broker  string        `json:"broker"`            // inside, or upstream: somebody else's
 	Links   *linksHealth  `json:"links,omitempty"`   // to that broker
 	Claims  *claimsHealth `json:"claims,omitempty"`  // of that service
 }
 
-// linksHealth says how the links to another service's broker are. Each that is wanted is up, connecting or down.
+// linksHealth says how the links to somebody else's broker are. Each that is wanted is up, connecting or down.
 type linksHealth struct {
 	Wanted     int            `json:"wanted"`
 	Up         int            `json:"up"`

@@ -803,6 +803,8 @@ func directWay(p CheckPage) wayRow {
 	switch {
 	case p.Direct != "":
 		return wayRow{"direct", "Direct line", "Past this server, straight to the service's broker. A page that has its access key takes it first.", "untested", "not tested"}
+	case p.Front && !p.Service:
+		return wayRow{"direct", "Direct line", "The broker is another one. This server logs in to it for everybody, so pages go through this server.", "unneeded", "not needed"}
 	case p.Front:
 		return wayRow{"direct", "Direct line", "The broker is another service's. This server holds the keys for it, so pages go through this server.", "unneeded", "not needed"}
 	}

@@ -75,10 +75,10 @@ var CheckExamples = map[string]CheckPage{
 		Ways: []string{"socket", "stream", "poll"}, Broker: Hop{Works: true, Took: 12 * time.Millisecond}, Seen: Seen{Protocol: "HTTP/1.1"},
 	},
 	"check-front": {
-		Ways: []string{"socket", "stream", "poll"}, Broker: Hop{Works: true, Took: 12 * time.Millisecond}, Front: true, Seen: Seen{Protocol: "HTTP/1.1"},
+		Ways: []string{"socket", "stream", "poll"}, Broker: Hop{Works: true, Took: 12 * time.Millisecond}, Front: true, Service: true, Seen: Seen{Protocol: "HTTP/1.1"},
 	},
 	"check-direct": {
-		Ways: []string{"socket", "stream", "poll"}, Broker: Hop{Works: true, Took: 12 * time.Millisecond}, Front: true, Seen: Seen{Protocol: "HTTP/1.1"},
+		Ways: []string{"socket", "stream", "poll"}, Broker: Hop{Works: true, Took: 12 * time.Millisecond}, Front: true, Service: true, Seen: Seen{Protocol: "HTTP/1.1"},
 		Direct: "wss://broker.example.com/ws",
 	},
 	"check-devices": {

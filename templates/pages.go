@@ -33,7 +33,8 @@ type CheckPage struct {
 	Ways       []string      // that this server offers to its pages, best first: "socket", "stream", "poll"
 	SecureHost string        // host and port of the public address if that is https; empty otherwise
 	Broker     Hop           // from this server to its broker
-	Front      bool          // that broker is another service's: it can be reached, more is not known
+	Front      bool          // that broker is somebody else's: it can be reached, more is not known
+	Service    bool          // it is a service's, whose keys this server holds
 	Direct     string        // where pages reach it past this server; empty where they do not
 	Seen       Seen          // how the request came here
 	Devices    *DevicesHeard // nil for a stranger, who learns nothing of devices

@@ -57,7 +57,9 @@ func (f *feed) taking(understand func(mqttproxy.Arrival) []message.Message, sift
 		if err == nil {
 			err = f.store.Append(ctx, all)
 		}
-		f.failing.Store(err != nil)
+		if !errors.Is(err, context.Canceled) { // a link that ends in the middle says nothing of the record
+			f.failing.Store(err != nil)
+		}
 		if err == nil {
 			f.show(all)
 		}
