@@ -49,13 +49,17 @@ func (u *Uplinks) Lend(g access.Grant) (id string, err error) {
 	return u.lend(at, g, g.Subject.String()+"#"+rand.Text()).id, nil
 }
 
-// Renew says that a page is there that holds the session of this id. A server that has just started hears of it like this.
-func (u *Uplinks) Renew(g access.Grant, id string) {
+// Renew says that a page is there that holds the session of this id. A server that has just started hears of it like this. It gives
+// [ErrInsisted] where a person has agreed meanwhile that we log in as the entity: then the page has to come to us.
+func (u *Uplinks) Renew(g access.Grant, id string) error {
+	if u.Agreed(g.Subject) {
+		return ErrInsisted
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	name, ours := strings.CutPrefix(id, g.Subject.String()+"#")
 	if u.closed || !ours || len(name) != len(rand.Text()) || strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
-		return
+		return nil
 	}
 	at := loanOf{g.KeyID, g.SignIn}
 	if l := u.loans[at]; l == nil {
@@ -63,6 +67,7 @@ func (u *Uplinks) Renew(g access.Grant, id string) {
 	} else if l.id == id {
 		l.timer.Reset(u.LentFor)
 	}
+	return nil
 }
 
 // lend notes a loan; u.mu is held.

@@ -116,6 +116,9 @@ func TestALinkThatOthersNeedIsNotPassed(t *testing.T) {
 	if _, err := f.Lend(signedIn("tablet")); !errors.Is(err, ErrInsisted) {
 		t.Errorf("where the broker insists on the entity: %v", err)
 	}
+	if err := f.Renew(signedIn("tablet"), shedSub+"#ABCDEFGHIJKLMNOPQRSTUVWXYZ"); !errors.Is(err, ErrInsisted) {
+		t.Errorf("a page that is there already was told %v", err)
+	}
 }
 
 func TestASessionOfAPageThatIsGoneIsRecordedAndEnded(t *testing.T) {
@@ -123,12 +126,17 @@ func TestASessionOfAPageThatIsGoneIsRecordedAndEnded(t *testing.T) {
 	f := newFront(t, m.address(), func(c *UplinksConfig) { c.LentFor, c.Linger = 300*time.Millisecond, 100*time.Millisecond })
 	phone := signedIn("phone")
 	id := shedSub + "#ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	f.Renew(phone, "acme:eu:barn#ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-	f.Renew(phone, shedSub+"#test-6ab9f1eb")
+	for _, other := range []string{"acme:eu:barn#ABCDEFGHIJKLMNOPQRSTUVWXYZ", shedSub + "#test-6ab9f1eb"} {
+		if err := f.Renew(phone, other); err != nil {
+			t.Error(err)
+		}
+	}
 	if len(f.loans) != 0 {
 		t.Error("a page made us log in as somebody else")
 	}
-	f.Renew(phone, id) // this server was started anew meanwhile
+	if err := f.Renew(phone, id); err != nil { // this server was started anew meanwhile
+		t.Fatal(err)
+	}
 	page, _ := m.page(id)
 	page.Disconnect(0)
 	send(t, m.service(), shedHeard, "left behind", 1)

@@ -21,7 +21,7 @@ const wayDirect = "direct"
 type Direct struct {
 	Address *url.URL                                        // of its MQTT over WebSocket
 	Lend    func(g access.Grant) (client string, err error) // gives a client id for that, or says why this Grant should come to us
-	Renew   func(g access.Grant, client string)             // is told that a page is there that uses it
+	Renew   func(g access.Grant, client string) error       // is told that a page is there that uses it, or says why it may not
 }
 
 // origin is what the content policy of whoever connects there has to name.
@@ -79,7 +79,7 @@ type heldKey struct {
 type passage struct {
 	Nonce   string `json:"nonce"`
 	T       int64  `json:"t"`
-	Why     string `json:"why,omitempty"`     // "shared": others need our link, ask later; "never": the broker lets no page in
+	Why     string `json:"why,omitempty"`     // "shared": others need our link, ask later; "never": no page is let in, or no longer
 	Address string `json:"address,omitempty"` // where to connect
 	Client  string `json:"client,omitempty"`  // as whom
 	*heldKey
@@ -94,8 +94,7 @@ func (s *Server) liveDirect(c echo.Context) error {
 	if !s.pipes.Own(w, r) {
 		return nil
 	}
-	d := s.direct(r)
-	if d == nil {
+	if s.Front == nil {
 		return echo.ErrNotFound
 	}
 	if s.limits.open(c.RealIP()) != nil {
@@ -109,29 +108,33 @@ func (s *Server) liveDirect(c echo.Context) error {
 		return nil
 	case err != nil:
 		return err
-	case g.KeyID == "":
-		return errNoKey
+	case g.KeyID == "": // the operator: whoever signed in with a key is not here any more
+		s.pipes.Refuse(w, mqttproxy.SignedOut)
+		return nil
 	}
 	var asked struct{ Nonce, Client string }
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAsk)).Decode(&asked); err != nil || len(asked.Nonce) > 64 {
 		return echo.NewHTTPError(http.StatusBadRequest, "That is no question that this page asks.")
 	}
-	return c.JSON(http.StatusOK, s.pass(d, g, asked.Nonce, asked.Client))
+	return c.JSON(http.StatusOK, s.pass(s.direct(r), g, asked.Nonce, asked.Client))
 }
 
-func (s *Server) pass(d *Direct, g access.Grant, nonce, client string) passage {
+// pass answers; d is nil where nothing leads past us, which a page that is there already has to hear as well.
+func (s *Server) pass(d *Direct, g access.Grant, nonce, there string) passage {
 	p := passage{Nonce: nonce, T: s.Now().UnixMilli(), heldKey: &heldKey{g.KeyID, g.Print}}
-	if client != "" {
-		d.Renew(g, client)
-		return p
+	client, err := "", mqttproxy.ErrInsisted
+	switch {
+	case d != nil && there != "":
+		err = d.Renew(g, there)
+	case d != nil:
+		client, err = d.Lend(g)
 	}
-	client, err := d.Lend(g)
 	switch {
 	case errors.Is(err, mqttproxy.ErrInsisted):
 		p.Why = "never"
 	case err != nil:
 		p.Why = "shared"
-	default:
+	case client != "":
 		p.Address, p.Client = d.Address.String(), client
 	}
 	return p

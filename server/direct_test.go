@@ -20,7 +20,7 @@ func directSite(t *testing.T, address string, change func(*Config, *Direct)) *si
 		t.Fatal(err)
 	}
 	return newSite(t, func(c *Config) {
-		d := &Direct{Address: at, Lend: func(g access.Grant) (string, error) { return "acme:eu:shed#" + g.SignIn, nil }, Renew: func(access.Grant, string) {}}
+		d := &Direct{Address: at, Lend: func(g access.Grant) (string, error) { return "acme:eu:shed#" + g.SignIn, nil }, Renew: func(access.Grant, string) error { return nil }}
 		c.Keys, c.Front = anotherService{access.ErrKeyUnknown}, &Front{Direct: d}
 		if change != nil {
 			change(c, d)
@@ -56,7 +56,10 @@ func ask(t *testing.T, s *site, b *http.Client, body string, headers ...string) 
 func TestAPageIsToldHowToGoPastUs(t *testing.T) {
 	var renewed []string
 	s := directSite(t, serviceBroker, func(_ *Config, d *Direct) {
-		d.Renew = func(g access.Grant, client string) { renewed = append(renewed, g.KeyID+" "+client) }
+		d.Renew = func(g access.Grant, client string) error {
+			renewed = append(renewed, g.KeyID+" "+client)
+			return nil
+		}
 	})
 	b := s.browser(t)
 	if status, said := ask(t, s, b, `{"nonce":"n"}`, ownPage(s)...); status != 403 || said["code"] != 4010.0 {
@@ -96,8 +99,12 @@ func TestAPageIsToldWhyItMayNotGoPastUs(t *testing.T) {
 	for why, refusal := range map[string]error{"shared": mqttproxy.ErrShared, "never": mqttproxy.ErrInsisted} {
 		s := directSite(t, serviceBroker, func(_ *Config, d *Direct) {
 			d.Lend = func(access.Grant) (string, error) { return "", refusal }
+			d.Renew = func(access.Grant, string) error { return refusal }
 		})
 		b := signedIn(t, s, "good")
+		if status, said := ask(t, s, b, `{"nonce":"n","client":"acme:eu:shed#x"}`, ownPage(s)...); status != 200 || said["why"] != why || said["user"] != "k1" {
+			t.Errorf("%s, and there already: %d %v", why, status, said)
+		}
 		if status, said := ask(t, s, b, `{"nonce":"n"}`, ownPage(s)...); status != 200 || said["why"] != why || said["client"] != nil || said["address"] != nil {
 			t.Errorf("%s: %d %v", why, status, said)
 		}
@@ -111,8 +118,8 @@ func TestTheOperatorNeverGoesPastUs(t *testing.T) {
 	}
 	b := s.browser(t)
 	send(t, b, http.MethodPost, s.URL+"/enter", url.Values{"code": {"abc"}})
-	if status, said := ask(t, s, b, `{"nonce":"n"}`, ownPage(s)...); status != 401 || said["client"] != nil {
-		t.Errorf("told %d %v", status, said)
+	if status, said := ask(t, s, b, `{"nonce":"n"}`, ownPage(s)...); status != 403 || said["code"] != 4010.0 || said["client"] != nil {
+		t.Errorf("told %d %v, which does not end the line of a page that had a key", status, said)
 	}
 }
 
@@ -133,8 +140,10 @@ func TestWhereNothingLeadsPastUs(t *testing.T) {
 			if answer, _ := send(t, b, http.MethodPost, s.URL+"/session", url.Values{"key": {"good"}}, own...); answer.StatusCode != 204 {
 				t.Errorf("signed in: %s", answer.Status)
 			}
-			if status, said := ask(t, s, b, `{"nonce":"n"}`, own...); status != 404 || said["client"] != nil {
-				t.Errorf("told %d %v", status, said)
+			for _, asked := range []string{`{"nonce":"n"}`, `{"nonce":"n","client":"acme:eu:shed#x"}`} {
+				if status, said := ask(t, s, b, asked, own...); status != 200 || said["why"] != "never" || said["user"] != "k1" || said["client"] != nil || said["address"] != nil {
+					t.Errorf("%s was told %d %v", asked, status, said)
+				}
 			}
 			for _, path := range []string{"/", "/hub.js", "/check"} {
 				answer, page := send(t, b, http.MethodGet, s.URL+path, nil)

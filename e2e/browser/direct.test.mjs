@@ -344,3 +344,55 @@ for (const [how, within] of [
     await front.end();
   });
 }
+
+test("the switch turns on the board in the sign-in page's place, which stays, and says when no answer comes", async () => {
+  const front = await inFront();
+  const who = await visitor(browser);
+  const page = await who.page();
+  const key = await back.key("cellar");
+  await signIn(page, front.url, key.key);
+  await live(page);
+  await page.evaluate(() => {
+    window.here = true;
+  });
+  const button = page.getByRole("switch");
+  await page.route("**/watch", () => {}); // a network that swallows it
+  await button.click();
+  await page.locator('[role=switch][aria-busy="true"]').waitFor();
+  await page.locator("[data-watch-said]", { hasText: "No answer came" }).waitFor({ timeout: 15_000 });
+  assert.equal(await button.getAttribute("aria-busy"), null);
+  await page.unroute("**/watch");
+  await button.click();
+  await page.locator('[role=switch][aria-checked="true"]').waitFor();
+  assert.equal(await page.evaluate(() => window.here), true, "another page was loaded");
+  assert.equal(await page.locator("[data-watch-said]").textContent(), "");
+  await live(page);
+  who.calm();
+  await who.close();
+  await front.end();
+});
+
+test("the check tries the direct line each time anew, and its report says how that went and what to allow", async () => {
+  const front = await inFront();
+  const who = await visitor(browser);
+  const page = await who.page();
+  const went = (outcome) => page.locator(`[data-way="direct"][data-outcome="${outcome}"]`).waitFor({ timeout: 15_000 });
+  const again = page.locator('[data-again]:not([aria-disabled="true"])');
+  await page.goto(`${front.url}/check`);
+  await went("works");
+  await again.waitFor();
+  const report = await page.locator("[data-report]").textContent();
+  assert.match(report, /Direct line \(past the server, to the broker\): works/);
+  assert.ok(report.includes(`WebSocket to wss://localhost:${way.port}, subprotocol mqtt`), report);
+  way.swallow();
+  await again.click();
+  await went("checking");
+  await went("blocked");
+  way.heal();
+  await page.route("**/check/live/hello*", (route) => route.abort());
+  await again.click();
+  await went("untested");
+  who.calm(/Failed to load resource/, /WebSocket connection to 'wss:/);
+  await who.close();
+  await front.end();
+});

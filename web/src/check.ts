@@ -51,9 +51,10 @@ async function check(first: string): Promise<void> {
 async function once(): Promise<Found> {
   showHop("server", "checking", told.checkingShort);
   showHop("broker", "checking", told.checkingShort);
-  for (const way of page.plan) showWay(way, null);
+  const rows = page.direct ? (["direct", ...page.plan] as const) : page.plan;
+  for (const way of rows) showWay(way, null);
   const found = await run(page, { way: showWay, broker: (b) => showBroker(b, page.front), devices: showDevices });
-  for (const way of page.plan) showWay(way, found.ways[way]);
+  for (const way of rows) showWay(way, found.ways[way]);
   showServer(found);
   showBroker(found.broker, page.front);
   return found;

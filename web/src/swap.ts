@@ -11,11 +11,11 @@ const looks = 'link[rel="stylesheet"]';
 export async function becomeBoard(key: HeldKey): Promise<void> {
   try {
     const page = await homePage();
-    const script = page && boardOf(page);
-    if (!page || !script) throw new Error("not the board");
+    const scripts = page && boardOf(page);
+    if (!page || !scripts) throw new Error("not the board");
     show(page);
     hand(key);
-    await import(script);
+    await Promise.all(scripts.map((script) => import(script)));
   } catch {
     location.replace("/");
   } finally {
@@ -23,12 +23,13 @@ export async function becomeBoard(key: HeldKey): Promise<void> {
   }
 }
 
-/** boardOf is the script of a board, if the page is one, and one that this page's styles fit. */
-function boardOf(page: Document): string | null {
-  const script = page.querySelector<HTMLScriptElement>('script[type="module"]')?.getAttribute("src") ?? "";
+/** boardOf are the scripts of a board, if the page is one, and one that this page's styles fit. */
+function boardOf(page: Document): string[] | null {
+  const scripts = [...page.querySelectorAll('script[type="module"]')].map((s) => s.getAttribute("src") ?? "");
+  const ours = scripts.length > 0 && scripts.every((s) => s.startsWith("/static/"));
   const styled =
     page.querySelector(looks)?.getAttribute("href") === document.querySelector(looks)?.getAttribute("href");
-  return page.documentElement.classList.contains("board") && styled && script.startsWith("/static/") ? script : null;
+  return page.documentElement.classList.contains("board") && styled && ours ? scripts : null;
 }
 
 function show(page: Document): void {

@@ -24,6 +24,7 @@ function found(change: Partial<Found>): Found {
     site,
     secureHost: "trellis.example.com",
     front: false,
+    direct: "",
     hello: ours,
     ways: { direct: noDirect, socket: tried("works"), stream: tried("works"), poll: tried("works") },
     broker: { works: true, ms: 3 },

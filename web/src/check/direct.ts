@@ -4,11 +4,12 @@ import type { Patience, Tried } from "./found";
 export function tryDirect(address: string, patience: Patience): Promise<Tried> {
   const began = performance.now();
   return new Promise((resolve) => {
+    let socket: WebSocket | undefined;
     const done = (outcome: Tried["outcome"], step: string) => {
       clearTimeout(limit);
       const took = performance.now() - began;
-      socket.onopen = socket.onclose = null;
-      socket.close();
+      if (socket) socket.onopen = socket.onclose = null;
+      socket?.close();
       resolve({
         outcome,
         took: outcome === "works" ? took : 0,
@@ -17,8 +18,12 @@ export function tryDirect(address: string, patience: Patience): Promise<Tried> {
       });
     };
     const limit = setTimeout(() => done("blocked", "no answer"), patience.answer);
-    const socket = new WebSocket(address, ["mqtt"]);
-    socket.onopen = () => done("works", "opens");
-    socket.onclose = () => done("blocked", "does not open");
+    try {
+      socket = new globalThis.WebSocket(address, ["mqtt"]);
+      socket.onopen = () => done("works", "opens");
+      socket.onclose = () => done("blocked", "does not open");
+    } catch {
+      done("blocked", "the browser does not open it");
+    }
   });
 }

@@ -76,6 +76,8 @@ export interface Found {
   readonly secureHost: string;
   /** The broker is another service's. */
   readonly front: boolean;
+  /** Where pages go past the server; empty where they do not. */
+  readonly direct: string;
   readonly hello: Hello;
   readonly ways: Readonly<Record<"direct" | Offered, Tried>>;
   /** null: not known, as with the next two. */
@@ -89,7 +91,7 @@ export interface Found {
 export const untested: Tried = { outcome: "untested", took: 0, steps: [], code: 0 };
 export const off: Tried = { ...untested, outcome: "off" };
 
-/** The broker is inside the server, or another service's, whose keys the server alone holds: no line goes past the server. */
+/** The broker is inside the server, or another service's that pages do not go to themselves: no line goes past the server. */
 export const noDirect: Tried = { ...untested, outcome: "unneeded" };
 
 /** elsewhere says that this page was opened at an address that our server does not take for its own. */

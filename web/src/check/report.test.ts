@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Found, noDirect, untested } from "./found";
+import { type Found, noDirect, type Outcome, untested } from "./found";
 import { report } from "./report";
 
 const found: Found = {
@@ -10,6 +10,7 @@ const found: Found = {
   site: { scheme: "https", host: "trellis.example.com", port: "443" },
   secureHost: "trellis.example.com",
   front: false,
+  direct: "",
   hello: { kind: "ours", rtt: 41.2, ahead: -1300 },
   ways: {
     direct: noDirect,
@@ -63,6 +64,26 @@ test("of another service's broker the report says that it can be reached, and no
   assert.ok(text.includes("From the server to the broker: can be reached, 3.2 ms for a connection"), text);
   assert.ok(text.includes("not needed: the server holds the keys for the broker of another service"), text);
   assert.doesNotMatch(text, /inside the server|broker and back|3\.2 ms there and back/);
+});
+
+test("where pages go past the server the report says how that went, and what to allow for it", () => {
+  const said = (outcome: Outcome, step: string) => {
+    const direct = { ...untested, outcome, took: outcome === "works" ? 80 : 0, steps: [step] };
+    return report({ ...found, front: true, direct: "wss://broker.example.net/ws", ways: { ...found.ways, direct } });
+  };
+  const works = said("works", "wss://broker.example.net: opens");
+  const line = "Direct line (past the server, to the broker): ";
+  assert.ok(works.includes(`${line}works, 80 ms there and back\n    wss://broker.example.net: opens`), works);
+  const blocked = said("blocked", "wss://broker.example.net: no answer");
+  assert.ok(blocked.includes(`${line}blocked\n    wss://broker.example.net: no answer`), blocked);
+  for (const text of [works, blocked]) {
+    assert.match(
+      text,
+      /- For the direct line, if you like: WebSocket to wss:\/\/broker\.example\.net, subprotocol mqtt\n/,
+    );
+    assert.doesNotMatch(text, /not needed/);
+  }
+  assert.doesNotMatch(report({ ...found, front: true }), /For the direct line/);
 });
 
 test("the report says nothing of devices", () => {

@@ -21,9 +21,11 @@ const outcomes: Record<Tried["outcome"], string> = {
 /** report says it all. */
 export function report(found: Found): string {
   const { site, hello, ways, front } = found;
-  const direct = front
-    ? "not needed: the server holds the keys for the broker of another service"
-    : outcomeOf(ways.direct);
+  const { direct } = ways;
+  const directly =
+    front && direct.outcome === "unneeded"
+      ? "not needed: the server holds the keys for the broker of another service"
+      : outcomeOf(direct);
   return [
     "Report of a connection check (Trellis)",
     "",
@@ -34,7 +36,7 @@ export function report(found: Found): string {
     "",
     "WHAT WAS TRIED",
     ...block("Plain request (POST /check/live/hello)", helloWords(hello, site), []),
-    ...block(titles.direct, direct, []),
+    ...block(titles.direct, directly, direct.steps),
     ...(["socket", "stream", "poll"] as const).flatMap((way) =>
       block(titles[way], outcomeOf(ways[way]), ways[way].steps),
     ),
@@ -114,7 +116,7 @@ function onTheWay({ hello, seen, answer, site }: Found): string[] {
   return lines.length > 0 ? lines : ["- not known"];
 }
 
-function toAllow({ site, secureHost }: Found): string[] {
+function toAllow({ site, secureHost, direct }: Found): string[] {
   const secure = secureHost !== "" || site.scheme === "https";
   const [host, port] = secureHost === "" ? [site.host, site.port] : secureHost.split(/:(?=\d+$)/);
   return [
@@ -123,6 +125,7 @@ function toAllow({ site, secureHost }: Found): string[] {
     "- POST to /live/*, with the request headers X-Trellis-Session, X-Pos, X-Ack, X-Mode and X-Nonce as they are",
     "- Responses of type text/event-stream must not be buffered, changed or cached; one may last five minutes",
     "- This check does the same below /check/live",
+    ...(direct ? [`- For the direct line, if you like: WebSocket to ${new URL(direct).origin}, subprotocol mqtt`] : []),
   ];
 }
 

@@ -59,12 +59,13 @@ export async function run(page: Page, watcher: Watcher): Promise<Found> {
     site,
     secureHost: page.secureHost,
     front: page.front,
+    direct: page.direct,
     broker: null,
     seen: null,
     answer: null,
     devices: "",
   };
-  const none = { direct: noDirect, socket: untested, stream: untested, poll: untested };
+  const none = { direct: page.direct ? untested : noDirect, socket: untested, stream: untested, poll: untested };
   if (elsewhere(before)) {
     // Our server refuses pages of that address, so there is nothing to be tried.
     return { ...before, at: Date.now(), hello: { kind: "unasked" }, ways: none };

@@ -11,6 +11,9 @@ import { Supervisor } from "./supervisor";
 
 const key = { key: "secret", user: "k1", print: "p" };
 const [own, messages] = ["acme/eu/k1/publish", "acme/eu/k1/messages"];
+const again = (n: number) =>
+  `{"msg_type":"publish","data":{"n":${n}},"tags":[],"timestamp":"2026-05-01T12:00:05.000Z","source":"acme:eu:barn",` +
+  '"context":{"about":"barn","envelope":false,"hops":1,"received":"2026-05-01T12:00:05.000Z"}}';
 const hubs: Supervisor[] = [];
 beforeEach(() => clock.start());
 afterEach(() => {
@@ -132,11 +135,8 @@ test("a line that breaks where it is refused from then on: the relay, and what c
   await clock.pass(500);
   assert.equal(hub.state.link, "live");
   assert.deepEqual(relay.heard, ["CONNECT", "SUBSCRIBE", "SUBSCRIBE"]);
-  const again =
-    '{"msg_type":"publish","data":{"n":1},"tags":[],"timestamp":"2026-05-01T12:00:05.000Z","source":"acme:eu:barn",' +
-    '"context":{"about":"barn","envelope":false,"hops":1,"received":"2026-05-01T12:00:05.000Z"}}';
-  relay.publish(server.only, messages, again);
-  relay.publish(server.only, messages, again.replace('"n":1', '"n":2'));
+  relay.publish(server.only, messages, again(1));
+  relay.publish(server.only, messages, again(2));
   await clock.pass(100);
   assert.deepEqual(datas(), [{ n: 1 }, { n: 2 }]);
   there.bad = "";
@@ -197,7 +197,7 @@ test("an idle line stays up, and says to the server once a minute that it is the
 });
 
 test("three losses soon after the login are somebody else with our name: it is left alone", async () => {
-  const { hub, there, relay } = await page();
+  const { hub, there, relay, said } = await page();
   for (let n = 0; n < 3; n++) {
     there.cut();
     await clock.pass(3000);
@@ -205,4 +205,98 @@ test("three losses soon after the login are somebody else with our name: it is l
   await clock.pass(700_000, 500);
   assert.ok(there.broker.count("CONNECT") <= 3);
   assert.deepEqual([hub.state.link, relay.count("CONNECT")], ["live", 1]);
+  assert.equal(said.filter((m) => m.kind === "state" && m.state.attempt > 1).length, 0, "each loss is told once");
+});
+
+test("what a lost line brought is not shown again however late the next line is there", async () => {
+  const { hub, there, relay, server, datas } = await page();
+  there.broker.publish(there.remote, messages, '{"data":{"n":1},"source":"acme:eu:barn"}');
+  await clock.pass(100);
+  there.bad = "refuse";
+  server.bad = { everything: "lost" };
+  there.cut();
+  await clock.pass(90_000, 50);
+  assert.notEqual(hub.state.link, "live");
+  server.bad = {};
+  await clock.pass(10_000, 50);
+  assert.equal(hub.state.link, "live");
+  relay.publish(server.only, messages, again(1));
+  relay.publish(server.only, messages, again(2));
+  await clock.pass(100);
+  assert.deepEqual(datas(), [{ n: 1 }, { n: 2 }]);
+});
+
+test("nor after a rest", async () => {
+  const { hub, there, datas } = await page();
+  const one = '{"data":{"n":1},"source":"acme:eu:barn"}';
+  there.broker.publish(there.remote, messages, one);
+  await clock.pass(100);
+  hub.rest();
+  await clock.pass(90_000, 500);
+  hub.start();
+  await clock.pass(500);
+  there.broker.publish(there.remote, messages, one); // the broker was never told that it had come
+  await clock.pass(100);
+  assert.deepEqual(datas(), [{ n: 1 }]);
+});
+
+test("a line that serves ends as soon as the server says that no page is let in any more", async () => {
+  let why = "";
+  const { hub, there, relay } = await page(() => ({ why }));
+  why = "never";
+  await clock.pass(80_000, 100);
+  assert.deepEqual([hub.state.link, relay.count("CONNECT"), there.broker.count("DISCONNECT")], ["live", 1, 1]);
+  await clock.pass(700_000, 500);
+  assert.equal(there.broker.count("CONNECT"), 1);
+});
+
+test("while others need the server's link it is asked again every two minutes", async () => {
+  const { asked } = await page(() => ({ why: "shared" }));
+  await clock.pass(1_210_000, 500);
+  assert.ok(asked.length >= 10 && asked.length <= 12, `${asked.length} times in twenty minutes`);
+});
+
+test("that our server's link is down is not told to a page that goes past it", async () => {
+  const { hub, there, relay, server, kinds } = await page();
+  there.bad = "refuse";
+  there.cut();
+  await clock.pass(5000);
+  there.bad = "";
+  for (let n = 0; n < 4000 && there.broker.count("CONNECT") < 2; n++) await clock.pass(10);
+  await clock.pass(100);
+  assert.equal(server.lines.size, 1, "the relay sees through what is on its way");
+  relay.publish(server.only, "$trellis/session", '{"link":{"up":false,"since":"2026-05-01T12:00:00Z","why":"lost"}}');
+  await clock.pass(3000);
+  assert.deepEqual([hub.state.link, hub.upstream, kinds("upstream")], ["live", null, []]);
+});
+
+test("another key takes a serving line's place: it ends, and nothing of it is taken for the new one's", async () => {
+  const { hub, there, relay, kinds } = await page();
+  there.broker.mute = true;
+  hub.publish("old", '{"data":{"led":"on"}}');
+  await clock.pass(100);
+  hub.give(key);
+  assert.deepEqual(kinds("unsent"), [{ kind: "unsent", id: "old", why: "unsure", words: "" }]);
+  await clock.pass(100);
+  assert.equal(there.broker.count("DISCONNECT"), 1);
+  there.broker.mute = false;
+  await clock.pass(500);
+  hub.publish("new", '{"data":{"led":"off"}}');
+  await clock.pass(5000);
+  assert.deepEqual([hub.state.link, there.broker.count("CONNECT"), relay.heard.length], ["live", 2, 0]);
+  assert.deepEqual(
+    kinds("heard").map((m) => m.kind === "heard" && JSON.parse(m.heard.payload).data),
+    [{ led: "off" }],
+    "what nobody knows to have been sent is not shown",
+  );
+});
+
+test("an answer about a key that is no longer used ends nothing", async () => {
+  let print = "p";
+  const { hub, there } = await page(() => ({ print }));
+  print = "other";
+  hub.look(); // its answer comes when another line is there
+  hub.give({ ...key, print: "other" });
+  await clock.pass(500);
+  assert.deepEqual([hub.state.link, there.broker.count("CONNECT")], ["live", 2]);
 });

@@ -90,7 +90,12 @@ export class Direct {
 
   /** serves says whether everything goes directly now. */
   get serves(): boolean {
-    return this.ladder.serving === "direct";
+    return this.ladder.serving === "direct" && this.session !== null;
+  }
+
+  /** proven is when a ping was sent that was answered: what was acknowledged before that has arrived. */
+  get proven(): number {
+    return this.session?.socket?.proven ?? Date.now();
   }
 
   get known(): Known["ways"]["direct"] {
@@ -124,13 +129,17 @@ export class Direct {
     this.climb({ kind: "forget", at: Date.now() });
   }
 
-  /** look asks the server whether the sign-in still holds, which it does not tell a page that is not connected to it. */
+  /** look asks the server whether sign-in and line still hold, which it does not tell a page that is not connected to it. */
   look(): void {
     const { session } = this;
     if (!session?.up) return;
     clearTimeout(this.looking);
     this.looking = setTimeout(() => this.look(), lookEvery * (1 + Math.random() / 4));
-    passage(this.reach.wire, this.key, session.told?.login.client).catch((error) => this.failed(error));
+    passage(this.reach.wire, this.key, session.told?.login.client)
+      .then(({ why }) => {
+        if (why === "never" && this.session === session) this.owner.over();
+      })
+      .catch((error) => this.failed(error));
   }
 
   /** relayed hears that a session by our server is there; broker() says whether that one has its broker. */
@@ -192,9 +201,10 @@ export class Direct {
   }
 
   private failed(error: unknown): null {
+    if (!this.running) return null; // of no concern now
     const over = isOver(error);
     if (error instanceof Another) this.owner.ended(closed.signedOut, "");
-    else if (over && this.running) this.owner.ended(over.code, over.words);
+    else if (over) this.owner.ended(over.code, over.words);
     return null;
   }
 
@@ -224,7 +234,8 @@ export class Direct {
   }
 
   private turnedAway(): void {
-    this.ladder = { ...this.ladder, known: put(this.ladder.known, "direct", Date.now() + sharedFor) };
+    // It was no failure, so the next time is not put off for longer.
+    this.ladder = { ...this.ladder, probed: 0, known: put(this.ladder.known, "direct", Date.now() + sharedFor) };
     this.owner.learned();
     this.lose("moved");
   }
@@ -285,9 +296,10 @@ export class Direct {
     const { session } = this;
     if (!session || !this.running) return;
     const served = this.serves;
+    const proven = this.proven;
     const at = Date.now();
     this.drop();
-    if (served) this.owner.lost(session.socket?.proven ?? at);
+    if (served) this.owner.lost(proven);
     if (served && why === "broke" && this.fought(at - session.up, at)) this.owner.over();
     else this.climb({ kind: "lost", at, way: "direct", why: this.slept ? "slept" : why });
   }

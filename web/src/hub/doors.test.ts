@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { initial } from "../state";
 import { openOwn, type Port } from "./doors";
-import { type ToHub, type ToPage, version } from "./protocol";
+import { type HeldKey, type ToHub, type ToPage, version } from "./protocol";
 import { Room } from "./room";
 import type { Supervisor } from "./supervisor";
 
@@ -69,7 +69,7 @@ const soon = () => new Promise((done) => setImmediate(done));
 function tab(name: string) {
   const heard: ToPage[] = [];
   const port: Port = { onmessage: null, postMessage: (m) => heard.push(m) };
-  const page = { name, heard, live: false, published: [] as string[], send: (_: ToHub) => {} };
+  const page = { name, heard, live: false, published: [] as string[], keys: [] as string[], send: (_: ToHub) => {} };
   const hub = {
     state: initial(0),
     memory: { snapshot: () => [] },
@@ -81,11 +81,15 @@ function tab(name: string) {
     },
     nudge() {},
     publish: (id: string) => page.published.push(id),
+    give: (key: HeldKey) => page.keys.push(key.key),
   };
   openOwn(
     port,
     new Room(
-      () => hub as unknown as Supervisor,
+      (_settings, _say, _known, key) => {
+        if (key) hub.give(key);
+        return hub as unknown as Supervisor;
+      },
       () => {},
     ),
   );
@@ -159,4 +163,27 @@ test("without locks each tab has its own, but none that is hidden keeps it from 
   }
   tabs[0]?.send(hello("tab 0", false));
   assert.equal(tabs[0]?.live, false, "a page that is hidden from the start does not begin");
+});
+
+test("the room is given the key once, however often its page hides and shows again", async () => {
+  for (const locks of [new Locks(), undefined]) {
+    browser(locks);
+    const one = tab("one");
+    const pasted = { ...hello("one", true), key: { key: "secret", user: "k1", print: "p" } } as ToHub;
+    const hide = async () => {
+      one.send(see(false));
+      mock.timers.tick(10_000);
+      await soon();
+      one.send(see(true));
+      await soon();
+    };
+    one.send(pasted);
+    await soon();
+    await hide();
+    assert.equal(one.live, true);
+    assert.deepEqual(one.keys, ["secret"]);
+    one.send(pasted); // to a worker that leads
+    await hide();
+    assert.deepEqual(one.keys, ["secret", "secret"]);
+  }
 });

@@ -60,6 +60,8 @@ interface Passed {
   readonly down?: ToPage;
 }
 
+type Hello = Extract<ToHub, { kind: "hello" }>;
+
 const leader = "leader";
 const everyone = "everyone";
 
@@ -70,14 +72,18 @@ const hiddenFor = 10_000; // browsers open six connections to a host, and pages 
  * that is hidden for a while lets the connection rest, and lets another one lead.
  */
 export function openOwn(port: Port, room: Room): void {
-  let hello: (ToHub & { kind: "hello" }) | null = null;
+  let hello: Hello | null = null;
   let leads = false;
   let letGo: (() => void) | null = null;
   let hiding: ReturnType<typeof setTimeout> | undefined;
   let channel: BroadcastChannel | null = null;
   const post = (passed: Passed) => channel?.postMessage(passed);
-  /** bare is a page's word without its key, which stays in this worker. */
-  const bare = (up: ToHub): ToHub => (up.kind === "hello" ? { ...up, key: undefined } : up);
+  /** bare is a page's hello without its key, which stays in this worker, and in here only until the room has it. */
+  const bare = (said: Hello): Hello => ({ ...said, key: undefined });
+  const take = (own: Hello, said: ToHub) => {
+    room.take(own.page, said, (m) => port.postMessage(m));
+    hello = bare(own);
+  };
 
   const listen = (name: string) => {
     channel = new BroadcastChannel(name);
@@ -95,7 +101,7 @@ export function openOwn(port: Port, room: Room): void {
   };
   const lead = () => {
     leads = true;
-    if (hello) room.take(hello.page, hello, (m) => port.postMessage(m));
+    if (hello) take(hello, hello);
     room.lead();
     post({ to: everyone, from: leader });
   };
@@ -120,9 +126,9 @@ export function openOwn(port: Port, room: Room): void {
     if (data.kind === "seen") hello = { ...hello, seen: data.on };
     if (first) listen(hello.name);
     if (leads) {
-      room.take(hello.page, data, (m) => port.postMessage(m));
+      take(hello, data);
     } else {
-      post({ to: leader, from: hello.page, up: bare(data) });
+      post({ to: leader, from: hello.page, up: data.kind === "hello" ? bare(data) : data });
       if (data.kind === "nudge") port.postMessage({ kind: "here" });
     }
     if (data.kind === "hello" || data.kind === "seen") see(hello.name, hello.seen);

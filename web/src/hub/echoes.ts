@@ -1,7 +1,7 @@
 /**
  * What is sent from here is shown once: as the broker brings it back, if it does within two seconds, else as sent. A broker may
- * grant the subscription and still keep what it brings to itself, so what counts is whether the echo came. The server does the
- * same for messages that go by it (mqttproxy/upstream_echo.go).
+ * grant the subscription and still keep what it brings to itself, so what counts is whether the echo came. The server does much the
+ * same for messages that go by it, and remembers whether echoes come (mqttproxy/upstream_echo.go).
  */
 interface Sent {
   readonly payload: string;

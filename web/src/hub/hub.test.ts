@@ -32,6 +32,29 @@ test("memory knows what the server remembers for us after a reconnect", () => {
   assert.equal(memory.add(heard({ temperature: 2 }, 20, true)), true);
 });
 
+test("a steady value that is remembered from later on is news, one that came two ways is not", () => {
+  const memory = new Memory();
+  const came = (at: number, own?: string): Heard => {
+    const received = new Date(at).toISOString();
+    const payload = JSON.stringify({
+      data: { t: 21.5 },
+      timestamp: own ?? received,
+      context: { about: "shed", received },
+    });
+    return { topic: "a/b/c/publish", payload, retained: true, at };
+  };
+  const noon = Date.UTC(2026, 4, 1, 12);
+  const minute = 60_000;
+  memory.add(came(noon));
+  assert.equal(memory.add(came(noon)), false);
+  assert.equal(memory.add(came(noon + 5000)), false, "received a little later, on another way");
+  assert.equal(memory.add(came(noon + 20 * minute)), true);
+  assert.equal(memory.add(came(noon + 20 * minute)), false);
+  const own = new Date(noon + 21 * minute).toISOString();
+  memory.add(came(noon + 22 * minute, own));
+  assert.equal(memory.add(came(noon + 40 * minute, own)), false, "by the time of its own it is the same");
+});
+
 test("memory is bounded by size, the oldest go first", () => {
   const memory = new Memory();
   const big = "x".repeat(128 * 1024);

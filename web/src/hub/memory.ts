@@ -1,6 +1,6 @@
 /** The hub's memory: what a page that joins later needs to see at once. */
 import { mib, newest } from "../bounds";
-import { parse } from "../envelope";
+import { parse, when } from "../envelope";
 import { readings } from "../reading";
 import type { Heard } from "./protocol";
 import { contentOf } from "./seam";
@@ -8,6 +8,7 @@ import { contentOf } from "./seam";
 const maxBacklog = 200;
 const maxLast = 5000;
 const maxBytes = 4 * mib; // of each of the two
+const apart = 60_000; // by so much may the times differ that one message is given where it comes two ways
 
 export class Memory {
   private readonly last = new Map<string, Heard>(); // the last message of every reading
@@ -60,9 +61,15 @@ export class Memory {
   }
 }
 
-/** same says whether a message is one that we hold, which may have come another way. */
+/** same says whether a message is one that we hold, which may have come another way. A steady value that is said again later is news. */
 function same(one: Heard | undefined, other: Heard): boolean {
-  return one?.payload === other.payload || (!!one && contentOf(one.payload) === contentOf(other.payload));
+  if (one?.payload === other.payload) return true;
+  return !!one && contentOf(one.payload) === contentOf(other.payload) && Math.abs(timeOf(one) - timeOf(other)) < apart;
+}
+
+function timeOf({ payload, at }: Heard): number {
+  const envelope = parse(payload);
+  return envelope ? when(envelope, at) : at;
 }
 
 function sizeOf(heard: Heard): number {

@@ -28,6 +28,22 @@ test("two lines bring everything twice: it is shown as often as one of them brou
   assert.equal(shown(2, 1, 101), true, "the seam is closed");
 });
 
+test("a seam stays open until some time after the next line is there", (t) => {
+  t.mock.timers.enable({ apis: ["Date"], now: 1000 });
+  const seam = new Seam();
+  const shown = (line: number, n: number) => seam.fresh(line, "t", message(n, `${line} ${Date.now()}`), Date.now());
+  shown(1, 1);
+  seam.open(1000);
+  t.mock.timers.setTime(500_000);
+  seam.close(Date.now() + 30_000);
+  seam.close(Date.now() + 90_000);
+  seam.open(Date.now(), Date.now() + 2000);
+  t.mock.timers.setTime(530_000);
+  assert.equal(shown(2, 1), false, "what was lost is not forgotten for a line that takes over meanwhile");
+  t.mock.timers.setTime(530_001);
+  assert.equal(shown(3, 1), true);
+});
+
 test("what came before the last proof does not come again", () => {
   const seam = new Seam();
   seam.fresh(1, "t", message(1, "a"), 10);

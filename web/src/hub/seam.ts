@@ -31,12 +31,19 @@ export class Seam {
   private readonly shown = new Map<string, number>(); // by content
   private until = 0;
 
-  /** open says that what came since then may come again by another line, up to some time from now. */
-  open(since: number, until: number): void {
-    this.until = until;
+  /** open says that what came since then may come again by another line, up to some time or until close. One that is open goes on. */
+  open(since: number, until = Number.POSITIVE_INFINITY): void {
+    const isOpen = Date.now() <= this.until;
+    this.until = isOpen ? Math.max(this.until, until) : until;
+    if (isOpen) return;
     this.counts.clear();
     this.shown.clear();
     for (const { line, content, at } of this.came) if (at >= since) this.isFresh(line, content);
+  }
+
+  /** close says when a seam ends that had no end: the line is there that may bring things again. */
+  close(until: number): void {
+    if (this.until === Number.POSITIVE_INFINITY) this.until = until;
   }
 
   /** fresh says whether a message is to be shown. */

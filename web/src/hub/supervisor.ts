@@ -22,7 +22,7 @@ const answerWithin = 4000; // for a sign of life after waking
 const wakes = 15_000; // for so long after a sleep, what is over ended in it
 
 const overlap = 2000; // for so long two lines are up, when one takes over from the other
-const again = 30_000; // for so long it may bring what the other has brought
+const again = 30_000; // for so long a new line may bring what the lost one has brought
 const numbers = 65_536; // of packets, on each line
 
 /** What the supervisor needs of the network; a test gives its own. */
@@ -76,7 +76,7 @@ export class Supervisor {
   /** give hands over the key with which we may go past our server. */
   give(key: HeldKey): void {
     if (!this.settings.ways.includes("direct") || this.state.link === "refused") return;
-    this.direct?.rest();
+    this.leave();
     this.direct = new Direct(key, this.past.filters, this.network, this.owner(), this.ladder.known);
     if (this.ticking) this.direct.start();
   }
@@ -125,6 +125,7 @@ export class Supervisor {
     clearInterval(this.ticking);
     clearTimeout(this.retry);
     this.ticking = undefined;
+    if (this.direct?.serves) this.seam.open(this.direct.proven);
     this.direct?.rest();
     this.past.down();
     this.drop();
@@ -195,6 +196,7 @@ export class Supervisor {
     }
     if (pipe.way === null && this.state.link === "live") this.happen({ kind: "lost", at: Date.now(), code: 0 });
     if (pipe.way === null || !line.up || this.state.link === "live") return;
+    this.seam.close(Date.now() + again);
     this.happen({ kind: "opened", at: Date.now() });
     this.outbox.up((p) => this.write(p));
     this.relayed();
@@ -211,6 +213,7 @@ export class Supervisor {
     this.past.up(own);
     this.wanted = false;
     clearTimeout(this.retry);
+    this.seam.close(Date.now() + again);
     if (this.line) {
       this.seam.open(since, Date.now() + overlap);
       clearTimeout(this.overlapping);
@@ -226,16 +229,23 @@ export class Supervisor {
 
   /** lostPast is called for a direct line that served: what the broker does not know to have arrived comes again, by the next line. */
   private lostPast(proven: number): void {
-    this.seam.open(proven, Date.now() + again);
+    this.seam.open(proven);
     this.past.down();
     this.outbox.down(this.base, this.base + numbers);
-    if (!this.line?.up || this.line.pipe.way === null) this.happen({ kind: "lost", at: Date.now(), code: 0 });
+    if (this.line?.up && this.line.pipe.way !== null) this.seam.close(Date.now() + again);
+    else this.happen({ kind: "lost", at: Date.now(), code: 0 });
+  }
+
+  /** leave lets go of the direct line, also of one that serves. */
+  private leave(): void {
+    if (this.direct?.serves) this.lostPast(this.direct.proven);
+    this.direct?.rest();
+    this.direct = null;
   }
 
   /** stayHere leaves the direct line for good: the broker wants none of it, and our server has the questions about that. */
   private stayHere(): void {
-    this.direct?.rest();
-    this.direct = null;
+    this.leave();
     this.wanted = true;
     if (this.ticking) this.connect();
   }
@@ -335,7 +345,7 @@ export class Supervisor {
     if (n.dropped) this.say({ kind: "dropped", count: n.dropped });
     if (typeof n.refused === "string") this.outbox.refused(0, n.refused);
     else if (n.refused) this.outbox.refused(n.refused.id && base + n.refused.id, n.refused.sentence);
-    if (n.link) {
+    if (n.link && !this.direct?.serves) {
       const { up, since = "", why = "", sentence = "" } = n.link;
       this.toldBy = this.line;
       this.tellUpstream({ kind: "upstream", up, since: Date.parse(since) || Date.now(), why, words: sentence });
