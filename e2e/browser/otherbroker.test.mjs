@@ -84,7 +84,7 @@ for (const colorScheme of ["light", "dark"]) {
       await say("home/kitchen/temperature", "21.5");
       await say("home/kitchen/window/state", "open");
       await shows(page, "Living room lamp", "brightness", "127");
-      await shows(page, "boiler", "DS18B20.Temperature", "58\\.4");
+      await shows(page, "boiler", "Temperature", "58\\.4");
       await shows(page, "kitchen", "temperature", "21\\.5");
       await shows(page, "kitchen", "window", "Open");
       await page.evaluate(axeSource());

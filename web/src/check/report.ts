@@ -24,7 +24,7 @@ export function report(found: Found): string {
   const { direct } = ways;
   const directly =
     front && direct.outcome === "unneeded"
-      ? "not needed: the server holds the keys for the broker of another service"
+      ? "not needed: pages go through the server, which logs in to the broker"
       : outcomeOf(direct);
   return [
     "Report of a connection check (Trellis)",
