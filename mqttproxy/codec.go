@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -155,6 +156,7 @@ type publish struct {
 	qos     byte
 	id      uint16
 	retain  bool
+	came    time.Time // when it arrived, if a page sent it
 }
 
 func readPublish(p inbound) (publish, error) {

@@ -27,7 +27,7 @@ type Config struct {
 	MaxConnect   int           // the same for CONNECT; 0 means 8 KiB
 	ConnectIn    time.Duration // time from the opening to a whole CONNECT; 0 means 5 s
 	WriteIn      time.Duration // time that one write may take; 0 means 10 s
-	PublishIn    time.Duration // time that Source.Publish may take; 0 means 5 s
+	PublishIn    time.Duration // time from a message's arrival to the end of Source.Publish, after which it is not sent; 0 means 5 s
 	QueueCount   int           // messages that may wait for one reader; 0 means 4,096
 	QueueBytes   int           // bytes that may wait for one reader; 0 means 1 MiB
 	Rate, Burst  int           // packets that a page may send: per second, and at once; 0 means 100 and 200

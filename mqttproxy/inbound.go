@@ -146,7 +146,7 @@ func (s *session) hold(wait func()) {
 }
 
 // publish takes a message from the page. The Source gets a session's messages one after the other, which keeps their
-// order; up to UnackedUp may wait for that, then we stop listening.
+// order; up to UnackedUp may wait for that, then we stop listening. All have PublishIn from when they arrived.
 func (s *session) publish(ctx context.Context, p inbound) error {
 	s.need()
 	m, err := readPublish(p)
@@ -157,7 +157,7 @@ func (s *session) publish(ctx context.Context, p inbound) error {
 		return NotAllowed
 	}
 	s.pace(costSmall)
-	m.payload = append([]byte(nil), m.payload...)
+	m.payload, m.came = append([]byte(nil), m.payload...), s.came
 	for {
 		room := s.submit(ctx, m)
 		if room == nil {
@@ -198,9 +198,7 @@ func (s *session) submit(ctx context.Context, m publish) <-chan struct{} {
 func (s *session) publishUp(ctx context.Context) {
 	defer s.survive(ctx)
 	for m, ok := s.nextUp(false); ok; m, ok = s.nextUp(true) {
-		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.hub.config.PublishIn)
-		err := s.hub.config.Source.Publish(within, m.topic, m.payload, m.qos)
-		cancel()
+		err := s.handUp(ctx, m)
 		switch {
 		case err != nil:
 			s.hub.refused.Add(1)
@@ -213,6 +211,26 @@ func (s *session) publishUp(ctx context.Context) {
 			s.hub.accepted.Add(1)
 		}
 	}
+}
+
+// handUp hands on one message, if it is still time for it: what somebody pressed must not happen when he has given it up.
+func (s *session) handUp(ctx context.Context, m publish) error {
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), m.came.Add(s.hub.config.PublishIn))
+	defer cancel()
+	if ctx.Err() != nil {
+		return lateError{}
+	}
+	return s.hub.config.Source.Publish(ctx, m.topic, m.payload, m.qos)
+}
+
+// lateError says that a message was not sent because those before it took all of its time.
+type lateError struct{}
+
+func (lateError) Error() string { return "those before it took too long, it was not sent" }
+
+// Sentence is for the person who sent it.
+func (lateError) Sentence() string {
+	return "The broker was too slow with what you sent before, so this was not sent. Please try again."
 }
 
 // nextUp gives the message to hand on next; finished says that the one before is dealt with.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,6 +55,7 @@ type OutboxConfig struct {
 
 	RetryFirst time.Duration // longest wait after the first failure, twice that after the next; 0 means 500 ms
 	RetryMost  time.Duration // longest wait of all; 0 means 15 s
+	AnswerIn   time.Duration // longest wait for the Source; more than it takes to give up a connection on which nothing is acknowledged; 0 means 30 s
 	FinishIn   time.Duration // how long Close waits for what is on its way; 0 means 2 s
 	Log        *slog.Logger  // nil discards
 }
@@ -73,7 +75,7 @@ type Outbox struct {
 	running map[string]*courier // by key
 	waiting map[string][]chan struct{}
 
-	sent, expired, refused atomic.Uint64
+	sent, expired, refused, panics atomic.Uint64
 }
 
 // NewOutbox makes an Outbox; it sends nothing before Start.
@@ -84,7 +86,7 @@ func NewOutbox(c OutboxConfig) *Outbox {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
-	}{{&c.RetryFirst, 500 * time.Millisecond}, {&c.RetryMost, 15 * time.Second}, {&c.FinishIn, 2 * time.Second}} {
+	}{{&c.RetryFirst, 500 * time.Millisecond}, {&c.RetryMost, 15 * time.Second}, {&c.AnswerIn, 30 * time.Second}, {&c.FinishIn, 2 * time.Second}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -151,11 +153,14 @@ func (o *Outbox) tell(id string) {
 }
 
 // OutboxStats count letters since the start.
-type OutboxStats struct{ Sent, Expired, Refused uint64 }
+type OutboxStats struct {
+	Sent, Expired, Refused uint64
+	Panics                 uint64 // mistakes of ours, each of which cost one letter at most
+}
 
 // Stats gives the numbers as they are now.
 func (o *Outbox) Stats() OutboxStats {
-	return OutboxStats{o.sent.Load(), o.expired.Load(), o.refused.Load()}
+	return OutboxStats{o.sent.Load(), o.expired.Load(), o.refused.Load(), o.panics.Load()}
 }
 
 // Close lets what is on its way arrive, if that takes no longer than FinishIn, and sends nothing more. The rest is there at the next start.
@@ -182,6 +187,12 @@ func (o *Outbox) Close(ctx context.Context) error {
 	}
 }
 
+func (o *Outbox) closing() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.closed
+}
+
 // courier sends the letters of one key, and goes when there are none.
 type courier struct {
 	box   *Outbox
@@ -190,39 +201,56 @@ type courier struct {
 	look  func() // has it look again at what there is to do; guarded by Outbox.mu, as is again
 	again bool
 
+	release  func() // lets go of the link; nil while it is not needed
 	failures int
 	head     string // the letter that was tried last, and how often the connection broke over it
 	broke    int
+	faulty   string // the letter over which we made a mistake
 }
 
 func (c *courier) run(ctx context.Context) {
-	var release func()
 	defer func() {
-		if release != nil {
-			release()
+		if c.release != nil {
+			c.release()
 		}
 	}()
-	for {
-		wait, cancel, ok := c.begin(ctx)
-		if !ok {
-			return
-		}
-		g, l, first, err := c.next(ctx)
-		switch {
-		case err != nil:
-			c.box.Log.ErrorContext(ctx, "messages of a program wait, this will be tried again", "key", c.keyID, "err", err)
-			c.pause(wait)
-		case l.ID == "" && c.finish():
-			cancel()
-			return
-		case l.ID != "":
-			if links, is := c.box.Source.(Reachable); is && release == nil {
-				release = links.Need(g)
-			}
-			c.deliver(ctx, wait, g, l, first)
-		}
-		cancel()
+	for c.step(ctx) {
 	}
+}
+
+// step does what there is to do next, and says whether there may be more. A mistake of ours costs the letter that it was about: it is on
+// the disk, and would else end this process again after each start.
+func (c *courier) step(ctx context.Context) (more bool) {
+	wait, cancel, ok := c.begin(ctx)
+	if !ok {
+		return false
+	}
+	defer cancel()
+	var l Letter
+	defer func() {
+		if caught := recover(); caught != nil {
+			c.box.panics.Add(1)
+			c.box.Log.ErrorContext(ctx, "a message of a program hit a fault", "key", c.keyID, "message", l.ID, "fault", caught, "stack", string(debug.Stack()))
+			c.faulty, more = l.ID, true
+			c.pause(wait)
+		}
+	}()
+	g, l, first, err := c.next(ctx)
+	switch {
+	case err != nil:
+		c.box.Log.ErrorContext(ctx, "messages of a program wait, this will be tried again", "key", c.keyID, "err", err)
+		c.pause(wait)
+	case l.ID == "":
+		return !c.finish()
+	case l.ID == c.faulty:
+		c.end(ctx, l, LetterRefused)
+	default:
+		if links, is := c.box.Source.(Reachable); is && c.release == nil {
+			c.release = links.Need(g)
+		}
+		c.deliver(ctx, wait, g, l, first)
+	}
+	return true
 }
 
 // begin makes the context for waiting, which ends as soon as there may be something else to do. It is false when all is over.
@@ -277,21 +305,27 @@ func (c *courier) deliver(ctx, wait context.Context, g access.Grant, l Letter, f
 	soonest, cancel := context.WithDeadline(wait, first)
 	defer cancel()
 	if links, is := c.box.Source.(Reachable); is {
-		if err := links.Ready(soonest, g); err != nil && soonest.Err() == nil {
-			c.pause(soonest) // there is no link at all
+		if err := links.Ready(soonest, g); err != nil {
+			if soonest.Err() == nil {
+				c.pause(soonest) // there is no link at all
+			}
 			return
 		}
 	}
+	// wait may be over by now. That another letter has come is no reason to keep this one: a program that goes on leaving some would stop all.
+	g, err := c.box.Grant(c.keyID)
 	switch {
-	case soonest.Err() != nil: // something has expired, or come, or all is over
+	case err != nil || c.box.closing() || !time.Now().Before(first):
 		return
 	case !g.MayPublish(l.Topic): // its key is another entity's now
 		c.end(ctx, l, LetterRefused)
 		return
 	}
 	began := time.Now()
-	// No time limit of its own: a connection that is dead is noticed, and a second try on one that lives would be a second message.
-	err := c.box.Source.Publish(ctx, l.Topic, l.Payload, 1)
+	// The Source notices sooner that its connection is dead: a second try on one that lives would be a second message.
+	within, done := context.WithTimeout(ctx, c.box.AnswerIn)
+	err = c.box.Source.Publish(within, l.Topic, l.Payload, 1)
+	done()
 	switch {
 	case err == nil:
 		c.end(ctx, l, LetterSent)

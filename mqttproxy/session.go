@@ -23,6 +23,7 @@ type session struct {
 
 	small   [128]byte // owned by listen: where bytes arrive while nothing is incomplete
 	partial []byte    // owned by listen: the beginning of a packet
+	came    time.Time // owned by listen: when the last bytes arrived
 	rate    rate      // owned by listen
 	needs   bool      // owned by listen: the Source was told that we are here
 	release func()    // owned by listen, and called when that is over
@@ -113,6 +114,7 @@ func (s *session) hear(ctx context.Context) (Reason, bool) {
 	if err != nil {
 		return reasonOf(err), true
 	}
+	s.came = time.Now()
 	s.heard.Store(int64(s.hub.clock()))
 	chunk := into[:n]
 	if len(s.partial) > 0 {

@@ -55,9 +55,15 @@ func bearer(r *http.Request) string {
 	return strings.TrimSpace(key)
 }
 
-// verify asks about a key and counts the wrong ones against the address they come from.
-func (s *Server) verify(c echo.Context, key string) (_ access.Grant, err error) {
-	defer func() { s.countRefusal(err) }()
+// verify asks about a key. Wrong ones count against the address they come from, and all refusals where they are told.
+func (s *Server) verify(c echo.Context, key string) (access.Grant, error) {
+	g, err := s.asked(c, key)
+	s.countRefusal(err)
+	return g, err
+}
+
+// asked is verify for whoever may let the visitor in all the same, and counts the refusal when not.
+func (s *Server) asked(c echo.Context, key string) (access.Grant, error) {
 	if err := s.limits.ask(c.RealIP()); err != nil {
 		return access.Grant{}, err
 	}

@@ -37,7 +37,7 @@ func newLimits(now func() time.Time, pages int) *limits {
 }
 
 // limitNames are what the limits are called where they are counted.
-var limitNames = []string{"ask", "guess", "check", "open"}
+var limitNames = []string{"ask", "guess", "check", "open", "send"}
 
 // ask takes one request of this address, or says when it may come again.
 func (l *limits) ask(address string) error {
@@ -104,7 +104,8 @@ func (l *limits) of(address string, now time.Time) *buckets {
 	return b
 }
 
-// How often one key may send by requests: as often as a page of it may.
+// How often one key may send by requests, from all addresses together: as often as a page of it may. Each address has its limit before that, of
+// which every request takes, so that one program comes to askPerSecond.
 const (
 	sendBurst, sendPerSecond = 200, 100
 	maxSenders               = 10_000 // keys remembered at once
@@ -113,13 +114,14 @@ const (
 // senders counts by key.
 type senders struct {
 	now func() time.Time
+	met func(limit string) // as that of limits
 
 	mu   sync.Mutex
 	seen map[string]*rate.Limiter
 }
 
-func newSenders(now func() time.Time) *senders {
-	return &senders{now: now, seen: map[string]*rate.Limiter{}}
+func newSenders(now func() time.Time, met func(limit string)) *senders {
+	return &senders{now: now, met: met, seen: map[string]*rate.Limiter{}}
 }
 
 // take takes one message of this key, or says when it may send again.
@@ -138,6 +140,7 @@ func (s *senders) take(keyID string) error {
 	r := bucket.ReserveN(now, 1)
 	if wait := r.DelayFrom(now); wait > 0 {
 		r.CancelAt(now)
+		s.met("send")
 		return tooMany{after: wait}
 	}
 	return nil

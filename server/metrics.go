@@ -25,6 +25,7 @@ type Counted struct {
 	Version string
 	Hub     func() mqttproxy.Stats
 	Record  func() history.Stats
+	Outbox  func() mqttproxy.OutboxStats
 	Devices func() DeviceStats // of a broker inside
 	Panics  func() uint64      // mistakes of ours in what lies behind the hub
 }
@@ -52,7 +53,7 @@ func newTallies() tallies {
 			Name: "trellis_sign_ins_refused_total", Help: "Keys and one-time links that were not taken, by the reason.",
 		}, []string{"reason"}),
 		limited: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "trellis_rate_limited_total", Help: "Requests of an address that asked too often, by the limit that it met.",
+			Name: "trellis_rate_limited_total", Help: "Requests that came too often of an address or with a key, by the limit that they met.",
 		}, []string{"limit"}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "trellis_request_panics_total", Help: "Requests that hit a mistake in the program and were given up alone.",

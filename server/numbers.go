@@ -33,6 +33,9 @@ func (n numbers) Collect(to chan<- prometheus.Metric) {
 		about := prometheus.NewDesc("trellis_record_duration_seconds", "How long transactions took that recorded messages, the wait for the disk included.", nil, nil)
 		to <- prometheus.MustNewConstSummary(about, found.Batches, found.Took.Seconds(), nil)
 	}
+	if c.Outbox != nil {
+		all = append(all, outboxNumbers(c.Outbox()))
+	}
 	if c.Devices != nil {
 		all = append(all, deviceNumbers(c.Devices(), dropped)...)
 	}
@@ -92,6 +95,11 @@ func recordNumbers(r history.Stats) []family {
 		counter("trellis_record_messages_total", "Messages that were recorded.", r.Messages),
 		counter("trellis_record_failures_total", "Transactions that could not be recorded; their messages wait.", r.Failed),
 	}
+}
+
+func outboxNumbers(o mqttproxy.OutboxStats) family {
+	return by(prometheus.CounterValue, "trellis_outbox_messages_total", "Messages that programs left to be sent, by what became of them.", "result",
+		map[string]uint64{"sent": o.Sent, "expired": o.Expired, "refused": o.Refused})
 }
 
 func deviceNumbers(d DeviceStats, dropped map[string]uint64) []family {

@@ -144,19 +144,19 @@ func (s *Server) settled(c echo.Context, l history.Letter) history.Letter {
 	defer leave()
 	timer := time.NewTimer(settleIn)
 	defer timer.Stop()
-	for {
+	for last := false; ; {
 		now, there, err := s.Store.FindLetter(c.Request().Context(), l.KeyID, l.ID)
-		if err != nil || !there || now.State != history.LetterWaiting {
-			if err == nil && there {
-				l = now
-			}
+		if err != nil || !there {
+			return l
+		}
+		if l = now; last || l.State != history.LetterWaiting {
 			return l
 		}
 		select {
 		case <-done:
 			done = nil // once more: what became of it is written down
 		case <-timer.C:
-			return l
+			last = true // once more: nobody is told of one that has expired
 		case <-c.Request().Context().Done():
 			return l
 		}
@@ -211,12 +211,13 @@ func (s *Server) checkMessages(c echo.Context) error {
 // did: what is left here waits for it.
 func (s *Server) sender(c echo.Context) (access.Grant, error) {
 	key := bearer(c.Request())
-	g, err := s.verify(c, key)
+	g, err := s.asked(c, key)
 	away := errors.Is(err, access.ErrServiceAway) || errors.Is(err, access.ErrServiceCertificate) || errors.Is(err, access.ErrServiceLimited)
 	if away && s.ofService() {
 		if held, unknown := s.Front.Held(key); unknown == nil {
 			return held, nil
 		}
 	}
+	s.countRefusal(err)
 	return g, err
 }

@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/labstack/echo/v4"
 
 	"trellis/access"
 	"trellis/history"
@@ -245,6 +249,7 @@ func TestOneKeySendsSoManyASecond(t *testing.T) {
 	if answer.StatusCode != 429 || !strings.Contains(body, "rate_limited") {
 		t.Errorf("one too many: %s %s", answer.Status, body)
 	}
+	says(t, scrape(t, s), `trellis_rate_limited_total{limit="send"} 1`, `trellis_rate_limited_total{limit="ask"} 0`)
 	if err := senders.take("k2"); err != nil {
 		t.Errorf("another key: %v", err)
 	}
@@ -252,14 +257,16 @@ func TestOneKeySendsSoManyASecond(t *testing.T) {
 
 func TestAKeyThatWasGoodIsTakenWhileItsServiceIsAway(t *testing.T) {
 	for name, tt := range map[string]struct {
-		err    error
-		key    string
-		status int
+		err     error
+		key     string
+		status  int
+		refusal string // as it is counted
+		refused int
 	}{
-		"away":             {access.ErrServiceAway, "held", 202},
-		"busy":             {access.LimitedError{}, "held", 202},
-		"a key never seen": {access.ErrServiceAway, "unheld", 502},
-		"a key it refuses": {access.ErrKeyUnknown, "held", 401},
+		"away":             {access.ErrServiceAway, "held", 202, "service_away", 0},
+		"busy":             {access.LimitedError{}, "held", 202, "service_limited", 0},
+		"a key never seen": {access.ErrServiceAway, "unheld", 502, "service_away", 1},
+		"a key it refuses": {access.ErrKeyUnknown, "held", 401, "key_unknown", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := frontSite(t, tt.err, nil)
@@ -268,6 +275,7 @@ func TestAKeyThatWasGoodIsTakenWhileItsServiceIsAway(t *testing.T) {
 			if answer.StatusCode != tt.status {
 				t.Errorf("%s %s", answer.Status, body)
 			}
+			says(t, scrape(t, s), fmt.Sprintf(`trellis_sign_ins_refused_total{reason=%q} %d`, tt.refusal, tt.refused))
 			if answer, _ := send(t, s.browser(t), http.MethodPost, s.URL+"/session", map[string][]string{"key": {tt.key}},
 				"Sec-Fetch-Site", "same-origin", "Origin", s.URL, "Accept", "application/json"); answer.StatusCode < 400 {
 				t.Errorf("a page is let in: %s", answer.Status)
@@ -328,4 +336,27 @@ func TestMessagesAreGivenOnce(t *testing.T) {
 	if answer.StatusCode != 501 || !strings.Contains(body, "not_recorded") {
 		t.Errorf("a broker of our own: %s %s", answer.Status, body)
 	}
+}
+
+// oneLetter is a Store of one letter that expires after a second.
+type oneLetter struct {
+	Store
+	until time.Time
+}
+
+func (o oneLetter) FindLetter(context.Context, string, string) (l history.Letter, there bool, err error) {
+	if !time.Now().Before(o.until) {
+		l.State = history.LetterExpired
+	}
+	return l, true, nil
+}
+
+func TestAnAnswerKnowsThatItsMessageExpiredMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Server{Config: Config{Store: oneLetter{until: time.Now().Add(time.Second)}, Outbox: &postman{}}}
+		c := echo.New().NewContext(httptest.NewRequest(http.MethodPost, "/", nil), httptest.NewRecorder())
+		if l := s.settled(c, history.Letter{}); l.State != history.LetterExpired {
+			t.Errorf("it is answered that the message is %v", l.State)
+		}
+	})
 }

@@ -116,9 +116,10 @@ func New(c Config) *Server {
 	if c.Operator == nil {
 		c.Operator = func(until time.Time) access.Grant { return access.OperatorGrant(c.Account, c.Region, until) }
 	}
-	s := &Server{Config: c, tallies: newTallies(), metrics: newMetricsServer(c.Log), senders: newSenders(c.Now)}
+	s := &Server{Config: c, tallies: newTallies(), metrics: newMetricsServer(c.Log)}
 	s.limits = newLimits(c.Now, cmp.Or(c.Limits.PerAddress, mqttproxy.PagesPerAddress))
 	s.limits.met = func(limit string) { s.tallies.limited.WithLabelValues(limit).Inc() }
+	s.senders = newSenders(c.Now, s.limits.met)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.probe.send, s.probe.ctx = c.Probe, s.ctx
 	s.rhythms = newRhythms(c.Store.Heard, c.Now, s.detach)

@@ -39,7 +39,8 @@ func (f *feed) hear(deliver func(mqttproxy.Message)) {
 	f.deliver = deliver
 }
 
-// taking gives the links a way to hand on what they bring. A fault in understanding one message costs that one, and says so.
+// taking gives the links a way to hand on what they bring. A fault of ours in understanding or showing one message costs that one, and says so;
+// one in sifting has all of them taken for new.
 func (f *feed) taking(understand func(mqttproxy.Arrival) []message.Message, sift func(context.Context, []mqttproxy.Arrival, [][]message.Message) error) func(context.Context, []mqttproxy.Arrival) error {
 	return func(ctx context.Context, came []mqttproxy.Arrival) error {
 		each := make([][]message.Message, len(came))
@@ -48,7 +49,7 @@ func (f *feed) taking(understand func(mqttproxy.Arrival) []message.Message, sift
 		}
 		err := error(nil)
 		if sift != nil {
-			err = sift(ctx, came, each)
+			err = f.sifted(ctx, came, each, sift)
 		}
 		var all []message.Message
 		for _, messages := range each {
@@ -68,14 +69,21 @@ func (f *feed) taking(understand func(mqttproxy.Arrival) []message.Message, sift
 }
 
 func (f *feed) understood(a mqttproxy.Arrival, understand func(mqttproxy.Arrival) []message.Message) (all []message.Message) {
-	defer func() {
-		if caught := recover(); caught != nil {
-			f.panics.Add(1)
-			f.log.Error("a message hit a fault", "topic", a.Topic, "fault", caught, "stack", string(debug.Stack()))
-			all = nil
-		}
-	}()
+	defer f.survive(slog.String("topic", a.Topic))
 	return understand(a)
+}
+
+func (f *feed) sifted(ctx context.Context, came []mqttproxy.Arrival, each [][]message.Message, sift func(context.Context, []mqttproxy.Arrival, [][]message.Message) error) (err error) {
+	defer f.survive(slog.Int("messages", len(came)))
+	return sift(ctx, came, each)
+}
+
+// survive keeps a fault of ours from ending the process: what a broker keeps comes again, and would end it after each start.
+func (f *feed) survive(over slog.Attr) {
+	if caught := recover(); caught != nil {
+		f.panics.Add(1)
+		f.log.Error("a message hit a fault", over, "fault", caught, "stack", string(debug.Stack()))
+	}
 }
 
 // show hands messages to the pages, which may have gone: what is recorded is there when they come back.
@@ -87,12 +95,17 @@ func (f *feed) show(all []message.Message) {
 		return
 	}
 	for _, m := range all {
-		out := mqttproxy.Message{Topic: m.Topic, Payload: m.Payload}
-		if m.About != "" {
-			out.Parts = parts(m.About, message.Readings(m.Data))
-		}
-		deliver(out)
+		f.showOne(m, deliver)
 	}
+}
+
+func (f *feed) showOne(m message.Message, deliver func(mqttproxy.Message)) {
+	defer f.survive(slog.String("topic", m.Topic))
+	out := mqttproxy.Message{Topic: m.Topic, Payload: m.Payload}
+	if m.About != "" {
+		out.Parts = parts(m.About, message.Readings(m.Data))
+	}
+	deliver(out)
 }
 
 // healthy says why messages are not taken now, or nil. That a link is down is its page's concern: there may be many.

@@ -20,10 +20,10 @@ func (s *service) losses() losses {
 	unsent := o.Expired + o.Refused
 	if s.front != nil {
 		dropped, panics := s.front.losses()
-		return losses{QoS0Unrecorded: dropped, PagesBehind: h.Dropped, Panics: panics + h.Panics, Unsent: unsent}
+		return losses{QoS0Unrecorded: dropped, PagesBehind: h.Dropped, Panics: panics + h.Panics + o.Panics, Unsent: unsent}
 	}
 	b := s.broker.Stats()
-	return losses{QoS0Unrecorded: b.DroppedQoS0, Undeliverable: b.Undeliverable, PagesBehind: h.Dropped, Panics: b.Panics + h.Panics, Unsent: unsent}
+	return losses{QoS0Unrecorded: b.DroppedQoS0, Undeliverable: b.Undeliverable, PagesBehind: h.Dropped, Panics: b.Panics + h.Panics + o.Panics, Unsent: unsent}
 }
 
 // tellLosses says in the log what was lost in the last minute, if anything was, until ctx ends.

@@ -82,15 +82,15 @@ func (m *metrics) open() (net.Listener, error) {
 
 // counted is where the numbers come from.
 func (s *service) counted() server.Counted {
-	c := server.Counted{Version: version, Hub: s.hub.Stats, Record: s.state.store.Stats}
+	c := server.Counted{Version: version, Hub: s.hub.Stats, Record: s.state.store.Stats, Outbox: s.outbox.Stats}
 	if s.front != nil {
 		c.Panics = func() uint64 {
 			_, panics := s.front.losses()
-			return panics
+			return panics + s.outbox.Stats().Panics
 		}
 		return c
 	}
-	c.Panics = func() uint64 { return s.broker.Stats().Panics }
+	c.Panics = func() uint64 { return s.broker.Stats().Panics + s.outbox.Stats().Panics }
 	c.Devices = func() server.DeviceStats {
 		b := s.broker.Stats()
 		return server.DeviceStats{
