@@ -43,7 +43,7 @@ type errand interface {
 	// who names the link in the log.
 	who() slog.Attr
 	// begun and left are told when the session begins and when nobody needs it any more.
-	begun()
+	begun(l *uplink)
 	left(ctx context.Context, l *uplink)
 	// login says as whom to log in, until release is called.
 	login() (as login, release func(), err error)
@@ -68,7 +68,7 @@ func (l *uplink) run(ctx context.Context) {
 	if l.before != nil {
 		<-l.before // it uses the same client id
 	}
-	l.begun()
+	l.begun(l)
 	var consumer sync.WaitGroup
 	consumer.Go(func() { l.consume(ctx) })
 	for failures := 0; ctx.Err() == nil; {

@@ -111,7 +111,7 @@ func (u *Uplinks) expire(at loanOf, l *loan) {
 	}
 }
 
-// erase has the broker forget a session that nobody uses any more; u.mu is held.
+// erase has the broker forget a session that nobody uses any more, while l or u.mu keeps [Uplinks.Close] from being over.
 func (u *Uplinks) erase(l *uplink, id string) {
 	u.running.Go(func() {
 		err := errLogin
