@@ -82,7 +82,7 @@ func (c *upstreamConn) options(ctx context.Context, to *url.URL, as login, clean
 		c.net = &guarded{Conn: conn, in: bufio.NewReaderSize(conn, 4096), frame: framing{most: up.MaxPacket},
 			answer: up.ConnectIn, silence: up.Silence, writeIn: up.WriteIn}
 		if up.House != nil {
-			c.net.pause = c.pause
+			c.net.pause = func() { c.pause(ctx) }
 		}
 		return c.net, nil
 	})
@@ -171,11 +171,13 @@ func (c *upstreamConn) subscribe(ctx context.Context, topic string) (granted boo
 
 // pause keeps from reading while too much waits to be made safe. Some brokers send all that they kept for us at once (mosquitto
 // after a restart), and hanging up would only have them begin again.
-func (c *upstreamConn) pause() {
+func (c *upstreamConn) pause(ctx context.Context) {
 	for room := c.link.inbox.crowded(); room != nil; room = c.link.inbox.crowded() {
 		select {
 		case <-room:
 		case <-c.gone:
+			return
+		case <-ctx.Done():
 			return
 		}
 	}
