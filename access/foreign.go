@@ -28,7 +28,7 @@ type HeldKey struct {
 type HeldStore interface {
 	HeldKeys(ctx context.Context) ([]HeldKey, error)
 	PutHeldKey(ctx context.Context, key HeldKey) error // marks of a key that is there stay, if it is the same entity's
-	MarkHeldKey(ctx context.Context, id string, mark Mark, value int) (there bool, err error)
+	MarkHeldKey(ctx context.Context, id string, mark Mark, value any) (there bool, err error)
 	DropHeldKey(ctx context.Context, id string) error
 	HeldChanged(ctx context.Context) (bool, error) // since it was last asked
 }

@@ -30,7 +30,7 @@ func (m *heldMemory) HeldChanged(context.Context) (bool, error) {
 	return was, nil
 }
 
-func (m *heldMemory) MarkHeldKey(_ context.Context, id string, mark Mark, value int) (bool, error) {
+func (m *heldMemory) MarkHeldKey(_ context.Context, id string, mark Mark, value any) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	k, there := m.rows[id]
@@ -42,7 +42,9 @@ func (m *heldMemory) MarkHeldKey(_ context.Context, id string, mark Mark, value 
 	case MarkWatched:
 		k.Watched = value == 1
 	case MarkEcho:
-		k.Echo = Echo(value)
+		k.Echo = Echo(value.(int))
+	case MarkClient:
+		k.Client = value.(string)
 	}
 	if there {
 		m.rows[id] = k
@@ -201,7 +203,8 @@ func TestWhatHoldersAgreedToAndWhoWasNeededOutliveARestart(t *testing.T) {
 	if f.Agreed(g.Subject) || len(f.Linked()) != 0 {
 		t.Error("agreed and needed before anybody said so")
 	}
-	err = errors.Join(f.Agree(t.Context(), g.KeyID), f.SetLinked(t.Context(), g.KeyID, true), f.SetLinked(t.Context(), "nobody", true))
+	err = errors.Join(f.Agree(t.Context(), g.KeyID), f.SetLinked(t.Context(), g.KeyID, true), f.SetLinked(t.Context(), "nobody", true),
+		f.SetClient(t.Context(), g.KeyID, "acme:eu:shed#PAGE"), f.SetClient(t.Context(), "nobody", "acme:eu:shed#PAGE"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,8 +215,11 @@ func TestWhatHoldersAgreedToAndWhoWasNeededOutliveARestart(t *testing.T) {
 	if all := f.Linked(); !f.Agreed(g.Subject) || len(all) != 1 || all[0].KeyID != g.KeyID {
 		t.Errorf("after a restart agreed %v, needed %v", f.Agreed(g.Subject), all)
 	}
-	if _, err := f.Verify("shed-1"); err != nil || !f.Agreed(g.Subject) {
+	if _, err := f.Verify("shed-1"); err != nil || !f.Agreed(g.Subject) || f.Client(g.KeyID) != "acme:eu:shed#PAGE" {
 		t.Errorf("signing in again forgot it: %v", err)
+	}
+	if err := f.SetClient(t.Context(), g.KeyID, ""); err != nil || f.Client(g.KeyID) != "" || f.Client("nobody") != "" {
+		t.Errorf("a session that has ended is still noted: %v", err)
 	}
 }
 

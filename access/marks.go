@@ -12,6 +12,7 @@ type HeldMarks struct {
 	Linked  bool // somebody needed its session when it was last written down
 	Watched bool // its session is held whether or not anybody is here
 	Echo    Echo
+	Client  string // client id of a page's own session that its link goes on with; empty: none
 }
 
 // Echo says whether the broker brings back to a key what the key itself sends.
@@ -33,10 +34,11 @@ const (
 	MarkLinked  Mark = "linked"
 	MarkWatched Mark = "watched"
 	MarkEcho    Mark = "echo"
+	MarkClient  Mark = "client"
 )
 
 // mark sets one mark of a key, in the store and here.
-func (k *ForeignKeys) mark(ctx context.Context, jti string, mark Mark, value int, set func(*HeldMarks)) error {
+func (k *ForeignKeys) mark(ctx context.Context, jti string, mark Mark, value any, set func(*HeldMarks)) error {
 	k.writing.Lock()
 	defer k.writing.Unlock()
 	if _, there := k.get(jti); !there {
@@ -97,6 +99,20 @@ func (k *ForeignKeys) SetEcho(ctx context.Context, jti string, echo Echo) error 
 func (k *ForeignKeys) Echo(jti string) Echo {
 	one, _ := k.get(jti)
 	return one.Echo
+}
+
+// SetClient notes the client id of a page's own session that the key's link goes on with; empty: it has ended.
+func (k *ForeignKeys) SetClient(ctx context.Context, jti, id string) error {
+	if one, there := k.get(jti); !there || one.Client == id {
+		return nil
+	}
+	return k.mark(ctx, jti, MarkClient, id, func(m *HeldMarks) { m.Client = id })
+}
+
+// Client is what was noted of that.
+func (k *ForeignKeys) Client(jti string) string {
+	one, _ := k.get(jti)
+	return one.Client
 }
 
 // Linked gives the Grants of those keys whose session was needed when this was last written down.

@@ -15,6 +15,7 @@ type HeldKey struct {
 	Agreed, Linked     bool
 	Watched            bool
 	Echo               int
+	Client             string
 }
 
 // HeldMark is something remembered about a held key that changes by itself.
@@ -26,11 +27,12 @@ const (
 	HeldLinked  HeldMark = "linked"
 	HeldWatched HeldMark = "watched"
 	HeldEcho    HeldMark = "echo"
+	HeldClient  HeldMark = "client"
 )
 
 // HeldKeys gives all of them.
 func (s *Store) HeldKeys(ctx context.Context) ([]HeldKey, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT subject, id, print, sealed, until, used, agreed, linked, watched, echo FROM held ORDER BY id`)
+	rows, err := s.read.QueryContext(ctx, `SELECT subject, id, print, sealed, until, used, agreed, linked, watched, echo, client FROM held ORDER BY id`)
 	if err != nil {
 		return nil, fmt.Errorf("read held keys: %w", err)
 	}
@@ -40,7 +42,7 @@ func (s *Store) HeldKeys(ctx context.Context) ([]HeldKey, error) {
 		var k HeldKey
 		var until sql.NullInt64
 		var used int64
-		if err := rows.Scan(&k.Subject, &k.ID, &k.Print, &k.Sealed, &until, &used, &k.Agreed, &k.Linked, &k.Watched, &k.Echo); err != nil {
+		if err := rows.Scan(&k.Subject, &k.ID, &k.Print, &k.Sealed, &until, &used, &k.Agreed, &k.Linked, &k.Watched, &k.Echo, &k.Client); err != nil {
 			return nil, fmt.Errorf("read held keys: %w", err)
 		}
 		k.Until, k.Used = fromNull(until), fromStamp(used)
@@ -55,13 +57,14 @@ func (s *Store) HeldKeys(ctx context.Context) ([]HeldKey, error) {
 // PutHeldKey keeps a key, in place of what was kept under its id. The marks of a key that is there stay as they are, unless it is
 // another entity's: somebody else may be setting one at this moment, see [Store.MarkHeldKey].
 func (s *Store) PutHeldKey(ctx context.Context, k HeldKey) error {
-	_, err := s.write.ExecContext(ctx, `INSERT INTO held (subject, id, print, sealed, until, used, agreed, linked, watched, echo)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	_, err := s.write.ExecContext(ctx, `INSERT INTO held (subject, id, print, sealed, until, used, agreed, linked, watched, echo, client)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET subject = excluded.subject, print = excluded.print, sealed = excluded.sealed, until = excluded.until,
 			used = excluded.used,
 			agreed = iif(subject = excluded.subject, agreed, excluded.agreed), linked = iif(subject = excluded.subject, linked, excluded.linked),
-			watched = iif(subject = excluded.subject, watched, excluded.watched), echo = iif(subject = excluded.subject, echo, excluded.echo)`,
-		k.Subject, k.ID, k.Print, k.Sealed, stampOrNull(k.Until), stamp(k.Used), k.Agreed, k.Linked, k.Watched, k.Echo)
+			watched = iif(subject = excluded.subject, watched, excluded.watched), echo = iif(subject = excluded.subject, echo, excluded.echo),
+			client = iif(subject = excluded.subject, client, excluded.client)`,
+		k.Subject, k.ID, k.Print, k.Sealed, stampOrNull(k.Until), stamp(k.Used), k.Agreed, k.Linked, k.Watched, k.Echo, k.Client)
 	if err != nil {
 		return fmt.Errorf("keep key: %w", err)
 	}
@@ -69,7 +72,7 @@ func (s *Store) PutHeldKey(ctx context.Context, k HeldKey) error {
 }
 
 // MarkHeldKey sets one mark and leaves the others alone: the command line may be setting another. It says whether the key is there.
-func (s *Store) MarkHeldKey(ctx context.Context, id string, mark HeldMark, value int) (there bool, err error) {
+func (s *Store) MarkHeldKey(ctx context.Context, id string, mark HeldMark, value any) (there bool, err error) {
 	var query string
 	switch mark {
 	case HeldAgreed:
@@ -80,6 +83,8 @@ func (s *Store) MarkHeldKey(ctx context.Context, id string, mark HeldMark, value
 		query = `UPDATE held SET watched = ? WHERE id = ?`
 	case HeldEcho:
 		query = `UPDATE held SET echo = ? WHERE id = ?`
+	case HeldClient:
+		query = `UPDATE held SET client = ? WHERE id = ?`
 	default:
 		return false, fmt.Errorf("mark held key: there is no mark %q", mark)
 	}

@@ -15,7 +15,7 @@ func TestHeldKeysAreKeptReplacedAndForgotten(t *testing.T) {
 	}
 	at := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	one := HeldKey{Subject: "acme:eu:shed", ID: "k1", Print: "aa", Sealed: []byte{1, 2}, Used: at}
-	two := HeldKey{Subject: "acme:eu:barn", ID: "k2", Print: "bb", Sealed: []byte{3}, Until: at.Add(time.Hour), Used: at, Agreed: true, Linked: true, Watched: true, Echo: 2}
+	two := HeldKey{Subject: "acme:eu:barn", ID: "k2", Print: "bb", Sealed: []byte{3}, Until: at.Add(time.Hour), Used: at, Agreed: true, Linked: true, Watched: true, Echo: 2, Client: "acme:eu:barn#X"}
 	for _, k := range []HeldKey{two, {Subject: "x:y:z", ID: "k1", Sealed: []byte{9}, Used: at}, one, {ID: "k3", Sealed: []byte{}, Used: at}} {
 		if err := s.PutHeldKey(t.Context(), k); err != nil {
 			t.Fatal(err)
@@ -45,7 +45,7 @@ func TestMarksOfAHeldKeyAreSetOneByOne(t *testing.T) {
 	if err := s.PutHeldKey(t.Context(), k); err != nil {
 		t.Fatal(err)
 	}
-	for mark, value := range map[HeldMark]int{HeldAgreed: 1, HeldLinked: 1, HeldWatched: 1, HeldEcho: 2} {
+	for mark, value := range map[HeldMark]any{HeldAgreed: 1, HeldLinked: 1, HeldWatched: 1, HeldEcho: 2, HeldClient: "acme:eu:shed#X"} {
 		if there, err := s.MarkHeldKey(t.Context(), "k1", mark, value); !there || err != nil {
 			t.Errorf("%s: %v, %v", mark, there, err)
 		}
@@ -58,7 +58,7 @@ func TestMarksOfAHeldKeyAreSetOneByOne(t *testing.T) {
 	}
 	k.Print = "bb" // a sign-in that knows nothing of the marks does not take them off
 	want := k
-	want.Agreed, want.Linked, want.Watched, want.Echo = true, true, true, 2
+	want.Agreed, want.Linked, want.Watched, want.Echo, want.Client = true, true, true, 2, "acme:eu:shed#X"
 	for range 2 {
 		if err := s.PutHeldKey(t.Context(), k); err != nil {
 			t.Fatal(err)

@@ -33,6 +33,9 @@ type UplinksConfig struct {
 	Echo    func(keyID string) access.Echo       // what is known of the broker: does it bring back to a key what the key sends; nil: nothing
 	SetEcho func(keyID string, echo access.Echo) // is told what is known now; nil: nobody is
 
+	Client    func(keyID string) string // client id of a page's session that the key's link went on with and has not ended; nil: none
+	SetClient func(keyID, id string)    // is told it, before it is used, and nothing when it has ended; nil: nobody is
+
 	TLS     *tls.Config  // nil means this machine's authorities
 	Program string       // what makes our client id another than the device's; empty means something random
 	Log     *slog.Logger // nil discards
@@ -69,6 +72,12 @@ func (c UplinksConfig) withDefaults() UplinksConfig {
 	}
 	if c.SetEcho == nil {
 		c.SetEcho = func(string, access.Echo) {}
+	}
+	if c.Client == nil {
+		c.Client = func(string) string { return "" }
+	}
+	if c.SetClient == nil {
+		c.SetClient = func(string, string) {}
 	}
 	if c.Program == "" {
 		c.Program = rand.Text()[:12]

@@ -25,6 +25,8 @@ var (
 	errNoSubAnswer = errors.New("the broker does not answer a subscription")
 	errTooMuch     = errors.New("the broker sends more than it may before the rest is acknowledged")
 	errHangsUp     = errors.New("the broker ends the connection when it is asked")
+	errNoPubAnswer = errors.New("the broker does not acknowledge a message")
+	errMidSend     = errors.New("a message from here was not acknowledged yet")
 	errHeldByOther = errors.New("another key of the same entity holds its one connection")
 )
 
@@ -39,6 +41,7 @@ type upstreamConn struct {
 	once   sync.Once
 	gone   chan struct{} // closed when it is over
 	cause  error         // why; read after gone
+	sent   departures
 }
 
 // connect opens a connection with this login, or says what kept it from opening.
@@ -82,7 +85,7 @@ func (c *upstreamConn) options(ctx context.Context, to *url.URL, as login, clean
 		c.net = &guarded{Conn: conn, in: bufio.NewReaderSize(conn, 4096), frame: framing{most: up.MaxPacket},
 			answer: up.ConnectIn, silence: up.Silence, writeIn: up.WriteIn}
 		if up.House != nil {
-			c.net.pause = c.pause
+			c.net.pause = func() { c.pause(ctx) }
 		}
 		return c.net, nil
 	})
@@ -171,11 +174,13 @@ func (c *upstreamConn) subscribe(ctx context.Context, topic string) (granted boo
 
 // pause keeps from reading while too much waits to be made safe. Some brokers send all that they kept for us at once (mosquitto
 // after a restart), and hanging up would only have them begin again.
-func (c *upstreamConn) pause() {
+func (c *upstreamConn) pause(ctx context.Context) {
 	for room := c.link.inbox.crowded(); room != nil; room = c.link.inbox.crowded() {
 		select {
 		case <-room:
 		case <-c.gone:
+			return
+		case <-ctx.Done():
 			return
 		}
 	}
@@ -198,26 +203,5 @@ func (c *upstreamConn) receive(_ mqtt.Client, m mqtt.Message) {
 	}
 	if !l.inbox.put(a, m.Qos()) {
 		c.end(errTooMuch) // what is not acknowledged comes again
-	}
-}
-
-// publish hands a message to the broker, and at QoS 1 waits until the broker has it.
-func (c *upstreamConn) publish(ctx context.Context, topic string, payload []byte, qos byte) error {
-	select {
-	case <-c.gone: // which the link has not seen yet
-		return errLinkDown
-	default:
-	}
-	token := c.client.Publish(topic, qos, false, payload)
-	select {
-	case <-token.Done():
-		if err := token.Error(); err != nil {
-			return unsureError{err}
-		}
-		return nil
-	case <-c.gone: // the token of a lost connection may never be completed
-		return unsureError{c.cause}
-	case <-ctx.Done():
-		return unsureError{ctx.Err()}
 	}
 }

@@ -43,6 +43,9 @@ type expected struct {
 	unsure bool // asSent: the broker did not acknowledge it; it is shown if it comes back
 }
 
+// over says whether what comes now is another message, however alike: nobody looks for the echo of this one any more.
+func (w expected) over(now time.Time) bool { return (w.shown || w.unsure) && !now.Before(w.due) }
+
 // begin notes a message before it is sent, since its echo may come before its acknowledgement. It refuses one for which there is
 // no room.
 func (e *echoes) begin(sum [32]byte, a Arrival) bool {
@@ -100,6 +103,7 @@ func (e *echoes) endAsSent(i int, taken bool) (show *Arrival) {
 		return &was.sent
 	case !taken:
 		w.unsure = true
+		e.wake() // nothing is shown now that would have it asked when that is over
 		return nil
 	}
 	sent := e.show(w, time.Now())
@@ -122,7 +126,7 @@ func (e *echoes) came(a Arrival) (as Arrival, show bool) {
 		return a, true
 	}
 	sum := sumOf(a.Topic, a.Payload)
-	i := slices.IndexFunc(e.waiting, func(w expected) bool { return w.sum == sum && !w.back })
+	i := slices.IndexFunc(e.waiting, func(w expected) bool { return w.sum == sum && !w.back && !w.over(a.At) })
 	switch {
 	case i < 0:
 		return a, true

@@ -176,6 +176,27 @@ func TestWhatIsSentAnywhereIsShownAsSentAndNeverAsItComesBack(t *testing.T) {
 	}
 }
 
+func TestWhatNobodyConfirmedIsForgottenInTime(t *testing.T) {
+	said := Arrival{Topic: "home/shed/set", Payload: []byte("ON"), At: time.Now()}
+	sum := sumOf(said.Topic, said.Payload)
+	woken := 0
+	e := &echoes{asSent: true, within: time.Second, wake: func() { woken++ }, most: 8, mostBytes: 1 << 20}
+	for _, taken := range []bool{true, false} {
+		e.begin(sum, Arrival{Topic: "shown", At: said.At})
+		if shown := seen(e.end(sum, taken)); shown+woken != 1 { // what is shown wakes by itself
+			t.Errorf("confirmed %v: shown %d times, and woken %d times", taken, shown, woken)
+		}
+		later := said
+		later.At = time.Now().Add(2 * lateEcho) // before anybody has cleared up
+		if as, show := e.came(later); !show || as.Topic != said.Topic || !as.At.Equal(later.At) {
+			t.Errorf("confirmed %v: what somebody else said is shown as %+v, %v", taken, as, show)
+		}
+		if e.overdue(later.At); len(e.waiting) != 0 || e.hidden != 0 || e.bytes != 0 {
+			t.Errorf("confirmed %v: left are %d, %d of %d bytes", taken, len(e.waiting), e.hidden, e.bytes)
+		}
+	}
+}
+
 func seen(a *Arrival) int {
 	if a == nil {
 		return 0

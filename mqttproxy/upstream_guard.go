@@ -23,12 +23,12 @@ type guarded struct {
 	silence time.Duration // longest silence after it, while somebody reads
 	writeIn time.Duration // longest time that one write may take
 	heard   atomic.Bool
-	pause   func() // waits while too much has come; nil never does
+	pause   func() // waits while too much has come; nil never does. The CONNACK is read without: nobody but us waits for that
 }
 
 // Read gives the library bytes of packets that are in order.
 func (g *guarded) Read(p []byte) (int, error) {
-	if g.pause != nil {
+	if g.pause != nil && g.frame.whole {
 		g.pause()
 	}
 	if g.in.Buffered() == 0 {
@@ -75,6 +75,7 @@ type framing struct {
 	state framingState
 	left  int // bytes of the packet's rest
 	shift uint
+	whole bool // a packet with a body has come to its end, as the first of all has to
 }
 
 type framingState byte
@@ -123,7 +124,7 @@ func (f *framing) feed(b []byte) error {
 			}
 			b = b[n:]
 			if f.left -= n; f.left == 0 {
-				f.state = atType
+				f.state, f.whole = atType, true
 			}
 		}
 	}

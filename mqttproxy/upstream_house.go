@@ -31,7 +31,7 @@ type houseErrand struct {
 
 func (h *houseErrand) who() slog.Attr { return slog.String("client_id", h.ClientID) }
 
-func (*houseErrand) begun() {}
+func (*houseErrand) begun(*uplink) {}
 
 // left is never needed: nobody but the operator knows when the session is not wanted any more.
 func (*houseErrand) left(context.Context, *uplink) {}

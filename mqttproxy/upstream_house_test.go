@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -232,5 +233,37 @@ func TestABrokerThatSendsAllAtOnceIsTakenInTurn(t *testing.T) {
 	}
 	if n := p.runs.Load(); n != 1 {
 		t.Errorf("it took %d connections", n)
+	}
+}
+
+func TestALinkLogsInAndEndsWhileNothingCanBeRecorded(t *testing.T) {
+	asked, filled := make(chan struct{}), make(chan struct{})
+	once := sync.OnceFunc(func() { close(asked) })
+	p := newPuppet(t, func(*puppeteer) { once() })
+	f := newFront(t, p.at, func(c *UplinksConfig) {
+		c.House, c.Waiting = anyHouse("home/#"), 1000
+		c.House.Secret = func() (string, error) {
+			<-filled
+			return shedKey, nil
+		}
+		c.Take = func(context.Context, []Arrival) error { return errors.New("the disk is full") }
+	})
+	f.Hold()
+	for range 900 { // of which some are taken, and held
+		f.links[""].inbox.put(Arrival{Topic: "home/shed/n"}, 1)
+	}
+	close(filled)
+	select {
+	case <-asked:
+	case <-time.After(10 * time.Second):
+		t.Error("it does not get past its login")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := f.Close(ctx); err != nil {
+		t.Errorf("it does not end: %v", err)
+		for f.links[""].inbox.size() > 0 {
+			f.links[""].inbox.take(atOnce)
+		}
 	}
 }

@@ -19,7 +19,7 @@ type keyErrand struct {
 	keyID   string
 	heard   string // topic that brings messages to the key
 	own     string // topic that the key publishes on
-	lent    string // client id of a page's own session that this link goes on with; may be empty
+	lent    string // client id of a page's own session that this link goes on with; may be empty; the link's own once it runs
 
 	mu    sync.Mutex
 	noOwn bool // asking for our own publish topic ended the connection: not asked again
@@ -31,7 +31,20 @@ func newKeyErrand(u *Uplinks, g access.Grant) *keyErrand {
 
 func (k *keyErrand) who() slog.Attr { return slog.String("key", k.keyID) }
 
-func (k *keyErrand) begun() { k.up.Linked(k.keyID, true) }
+// begun also finds the page's session with which the last link of the key went on and which it has not ended: that link was in a server
+// that was stopped, or could not reach the broker to say goodbye.
+func (k *keyErrand) begun(l *uplink) {
+	k.up.Linked(k.keyID, true)
+	before := k.up.Client(k.keyID)
+	if k.lent == "" {
+		k.lent = before
+		return
+	}
+	k.up.SetClient(k.keyID, k.lent)
+	if before != "" && before != k.lent {
+		k.up.erase(l, before)
+	}
+}
 
 func (k *keyErrand) word(w Why) Why { return w }
 
@@ -123,7 +136,12 @@ func (k *keyErrand) left(ctx context.Context, l *uplink) {
 		return
 	}
 	defer release()
-	if c, err := l.connect(ctx, as, true); err == nil {
-		c.close()
+	c, err := l.connect(ctx, as, true)
+	if err != nil {
+		return // a page's session stays noted: the next link goes on with it
+	}
+	c.close()
+	if k.lent != "" {
+		k.up.SetClient(k.keyID, "")
 	}
 }

@@ -3,6 +3,7 @@ package mqttproxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -43,7 +44,7 @@ type errand interface {
 	// who names the link in the log.
 	who() slog.Attr
 	// begun and left are told when the session begins and when nobody needs it any more.
-	begun()
+	begun(l *uplink)
 	left(ctx context.Context, l *uplink)
 	// login says as whom to log in, until release is called.
 	login() (as login, release func(), err error)
@@ -68,7 +69,7 @@ func (l *uplink) run(ctx context.Context) {
 	if l.before != nil {
 		<-l.before // it uses the same client id
 	}
-	l.begun()
+	l.begun(l)
 	var consumer sync.WaitGroup
 	consumer.Go(func() { l.consume(ctx) })
 	for failures := 0; ctx.Err() == nil; {
@@ -119,7 +120,9 @@ func (l *uplink) live(ctx context.Context) (lasted time.Duration, err error) {
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-c.gone:
-		err = c.cause
+		if err = c.cause; c.sent.any(time.Now().Add(-saidSoon)) {
+			err = fmt.Errorf("%w, and %w", err, errMidSend)
+		}
 		l.up.counts.lost.Add(1)
 	}
 	l.set(nil, time.Now())
@@ -164,10 +167,12 @@ func (l *uplink) judge(ctx context.Context, lasted time.Duration, err error, fai
 	return wait
 }
 
-// Fights: three connections lost soon after they were made, within a minute, are somebody else with the same client id.
+// Fights: three connections lost soon after they were made, within a minute, are somebody else with the same client id. One that was lost
+// just after we had sent something says nothing: a broker has no other answer for what it does not want.
 const (
 	fightRounds = 3
 	fightWithin = time.Minute
+	saidSoon    = 2 * time.Second // a broker that hangs up over a message does so sooner
 )
 
 // fought says whether somebody else uses the client id.
@@ -179,6 +184,9 @@ func (l *uplink) fought(lasted time.Duration, err error) bool {
 			l.dropped = nil
 		}
 		return false
+	}
+	if errors.Is(err, errMidSend) {
+		return l.why == WhyTaken
 	}
 	now := time.Now()
 	l.dropped = append(l.dropped, now)

@@ -24,6 +24,9 @@ var (
 	ErrInsisted = errors.New("the broker lets keys of the entity in only as the entity itself")
 )
 
+// mostLoans is how many sessions of one key pages may hold by themselves at once: each that they leave behind is a connection that we make.
+const mostLoans = 8
+
 // loans are named by key and sign-in: all tabs of a browser share one connection.
 type loanOf struct{ keyID, signIn string }
 
@@ -46,6 +49,9 @@ func (u *Uplinks) Lend(g access.Grant) (id string, err error) {
 		l.timer.Reset(u.LentFor)
 		return l.id, nil
 	}
+	if u.lentOf(g.KeyID) >= mostLoans {
+		return "", ErrShared
+	}
 	return u.lend(at, g, g.Subject.String()+"#"+rand.Text()).id, nil
 }
 
@@ -62,12 +68,23 @@ func (u *Uplinks) Renew(g access.Grant, id string) error {
 		return nil
 	}
 	at := loanOf{g.KeyID, g.SignIn}
-	if l := u.loans[at]; l == nil {
+	switch l := u.loans[at]; {
+	case l == nil && u.lentOf(g.KeyID) < mostLoans:
 		u.lend(at, g, id)
-	} else if l.id == id {
+	case l != nil && l.id == id:
 		l.timer.Reset(u.LentFor)
 	}
 	return nil
+}
+
+// lentOf is how many sessions of a key pages hold; u.mu is held.
+func (u *Uplinks) lentOf(keyID string) (n int) {
+	for at := range u.loans {
+		if at.keyID == keyID {
+			n++
+		}
+	}
+	return n
 }
 
 // lend notes a loan; u.mu is held.
@@ -116,7 +133,7 @@ func (u *Uplinks) expire(at loanOf, l *loan) {
 	}
 }
 
-// erase has the broker forget a session that nobody uses any more; u.mu is held.
+// erase has the broker forget a session that nobody uses any more, while l or u.mu keeps [Uplinks.Close] from being over.
 func (u *Uplinks) erase(l *uplink, id string) {
 	u.running.Go(func() {
 		err := errLogin

@@ -156,3 +156,26 @@ func TestASessionThatOurLinkDoesNotGoOnWithIsEnded(t *testing.T) {
 	t.Cleanup(f.Need(signedIn("phone")))
 	m.said(fmt.Sprintf("as %s (p2, c1, k10", id), 1)
 }
+
+func TestLoansOfAKeyAreBounded(t *testing.T) {
+	f := newFront(t, newPuppet(t, nil).at)
+	for n := range mostLoans - 1 {
+		lend(t, f, signedIn(fmt.Sprint(n)))
+	}
+	heldBefore := shedSub + "#ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	f.Renew(signedIn("held before"), heldBefore)
+	if id := lend(t, f, signedIn("held before")); id != heldBefore {
+		t.Errorf("lent %q where the page had %q", id, heldBefore)
+	}
+	if _, err := f.Lend(signedIn("one more")); !errors.Is(err, ErrShared) {
+		t.Errorf("one more was told %v", err)
+	}
+	f.Renew(signedIn("one more"), heldBefore)
+	if len(f.loans) != mostLoans {
+		t.Errorf("%d are lent, want %d", len(f.loans), mostLoans)
+	}
+	lend(t, f, signedIn("0")) // who has one keeps it
+	other := access.KeyGrant(shed().Subject, "k2", time.Time{})
+	other.SignIn = "one more"
+	lend(t, f, other)
+}

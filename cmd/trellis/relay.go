@@ -98,6 +98,13 @@ func (r *relay) echoed(keyID string, echo access.Echo) {
 	r.log.Info("whether the upstream broker brings back what a key sends is known now", "jti", keyID, "comes", echo == access.EchoComes, "err", err)
 }
 
+// wentOn writes down which page's session a key's link goes on with, so that it does after a restart.
+func (r *relay) wentOn(keyID, clientID string) {
+	if err := r.keys.SetClient(context.Background(), keyID, clientID); err != nil {
+		r.log.Warn("after a restart this key's link will not go on with the session it has now", "jti", keyID, "err", err)
+	}
+}
+
 // agree has the key's link log in as the entity itself, now.
 func (r *relay) agree(ctx context.Context, g access.Grant) error {
 	if err := r.keys.Agree(ctx, g.KeyID); err != nil {

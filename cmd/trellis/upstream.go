@@ -130,7 +130,7 @@ func openRelay(ctx context.Context, dir string, store *history.Store, b *behind,
 	r.links, err = mqttproxy.NewUplinks(mqttproxy.UplinksConfig{
 		Addresses: b.brokers, TLS: &tls.Config{RootCAs: b.roots, MinVersion: tls.VersionTLS12}, Program: vault.Name(), Log: log,
 		Secret: r.keys.Secret, Check: r.keys.Check, Ended: r.keys.End, Agreed: r.keys.Agreed, Take: r.taking(r.understand, nil), Linked: r.linked,
-		Echo: r.keys.Echo, SetEcho: r.echoed,
+		Echo: r.keys.Echo, SetEcho: r.echoed, Client: r.keys.Client, SetClient: r.wentOn,
 	})
 	return r, err
 }
@@ -154,7 +154,7 @@ func (r heldRows) HeldKeys(ctx context.Context) ([]access.HeldKey, error) {
 	keys := make([]access.HeldKey, len(rows))
 	for i, k := range rows {
 		keys[i] = access.HeldKey{Sub: k.Subject, ID: k.ID, Print: k.Print, Sealed: k.Sealed, Until: k.Until, Used: k.Used,
-			HeldMarks: access.HeldMarks{Agreed: k.Agreed, Linked: k.Linked, Watched: k.Watched, Echo: access.Echo(k.Echo)}}
+			HeldMarks: access.HeldMarks{Agreed: k.Agreed, Linked: k.Linked, Watched: k.Watched, Echo: access.Echo(k.Echo), Client: k.Client}}
 	}
 	return keys, err
 }
@@ -162,10 +162,10 @@ func (r heldRows) HeldKeys(ctx context.Context) ([]access.HeldKey, error) {
 // PutHeldKey keeps one.
 func (r heldRows) PutHeldKey(ctx context.Context, k access.HeldKey) error {
 	return r.Store.PutHeldKey(ctx, history.HeldKey{Subject: k.Sub, ID: k.ID, Print: k.Print, Sealed: k.Sealed, Until: k.Until, Used: k.Used,
-		Agreed: k.Agreed, Linked: k.Linked, Watched: k.Watched, Echo: int(k.Echo)})
+		Agreed: k.Agreed, Linked: k.Linked, Watched: k.Watched, Echo: int(k.Echo), Client: k.Client})
 }
 
 // MarkHeldKey sets what is remembered about one.
-func (r heldRows) MarkHeldKey(ctx context.Context, id string, mark access.Mark, value int) (bool, error) {
+func (r heldRows) MarkHeldKey(ctx context.Context, id string, mark access.Mark, value any) (bool, error) {
 	return r.Store.MarkHeldKey(ctx, id, history.HeldMark(mark), value)
 }
