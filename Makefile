@@ -3,7 +3,7 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOL    := go tool -modfile=tools/go.mod
 TEMPL   := $(TOOL) templ
-DATA    ?= ./data
+DATA    ?= $(or $(TRELLIS_DATA),./data)
 
 # Two jobs at a time: a third package under the race detector only makes the timed tests of the others late.
 GOTEST  := go test -p 2 -timeout 15m

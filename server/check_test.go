@@ -162,7 +162,7 @@ func TestChecksOfOneAddressAreLimited(t *testing.T) {
 	if answer.StatusCode != http.StatusTooManyRequests || answer.Header.Get("Retry-After") == "" {
 		t.Errorf("%d %s", answer.StatusCode, body)
 	}
-	if _, page := send(t, b, "POST", s.URL+"/session", url.Values{"key": {s.key(t, "shed").Key}}); !strings.Contains(page, "Nothing has been sent yet") {
+	if _, page := send(t, b, "POST", s.URL+"/session", url.Values{"key": {s.key(t, "shed").Key}}); !strings.Contains(page, "Nothing was heard yet") {
 		t.Error("who checks a lot cannot sign in")
 	}
 }

@@ -124,7 +124,7 @@ func sendingProblem(err error) problem {
 // answerError is echo's error handler: JSON for programs, a page for people.
 func (s *Server) answerError(err error, c echo.Context) {
 	p := problemOf(err)
-	if p.status >= 500 {
+	if p.status >= 500 && p.status != http.StatusNotImplemented {
 		s.Log.Error("request failed", "route", c.Path(), "err", err)
 	} else {
 		s.Log.Debug("request refused", "route", c.Path(), "status", p.status, "reason", p.reason)

@@ -114,7 +114,7 @@ func summary(groups []Group) string {
 	}
 	switch {
 	case values == 0:
-		return "Nothing has been sent yet."
+		return "Nothing was heard yet."
 	case len(groups) == 1:
 		return count(values, "value", "values") + " from " + groups[0].Name + "."
 	}

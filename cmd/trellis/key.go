@@ -62,10 +62,10 @@ func show(con console, key access.NewKey, broker string, asJSON bool) error {
 		return json.NewEncoder(con.out).Encode(key)
 	}
 	if broker != "" {
-		_, err := fmt.Fprintf(con.out, "Access key for the page of %s, shown only this once. It is no login for %s:\n\nKEY='%s'\n", key.Entity, broker, key.Key)
+		_, err := fmt.Fprintf(con.out, "# Access key for the page of %s, shown only this once. It is no login for %s:\n\nKEY='%s'\n", key.Entity, broker, key.Key)
 		return err
 	}
-	_, err := fmt.Fprintf(con.out, "Access key for %s, shown only this once. MQTT client id, user name and password:\n\nSUB='%s'\nJTI='%s'\nKEY='%s'\n", key.Entity, key.Sub, key.JTI, key.Key)
+	_, err := fmt.Fprintf(con.out, "# Access key for %s, shown only this once. MQTT client id, user name and password:\n\nSUB='%s'\nJTI='%s'\nKEY='%s'\n", key.Entity, key.Sub, key.JTI, key.Key)
 	return err
 }
 

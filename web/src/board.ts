@@ -125,19 +125,20 @@ function refresh(): void {
   const at = Date.now();
   let what = shown(state, at, { online: navigator.onLine, secure: location.protocol === "https:", opened });
   if (what.strip === "" && upstream) what = { ...what, ...deaf(upstream, at) };
+  const hears = state.link === "live" && !upstream;
   const why = upstream && what.strip === upstream.words ? upstream.why : ""; // what the strip speaks of now
   for (const [form, when] of answers) if (form) form.hidden = why !== when;
   if (what.strip !== "" && state.lastLive > 0 && state.link !== "live") troubled = true;
   status.show(what, at);
   board.tick(what.known);
-  put(find(document, "[data-summary]"), board.summary(state.link === "live"));
+  put(find(document, "[data-summary]"), board.summary(hears));
   const less = [missed > 0 ? say.dropped(missed) : "", board.missing()].filter(Boolean).join(" ");
   put(find(document, "[data-dropped]"), less);
   find(document, "[data-dropped]").hidden = less === "";
   hideEmpty(board.size > 0 || state.link === "refused");
   developer?.offer(board.entities());
   find(document, "[data-read]").hidden = board.size === 0;
-  find(document, '[data-step="listening"]').classList.toggle("done", state.link === "live");
+  find(document, '[data-step="listening"]').classList.toggle("done", hears);
 }
 
 /** refreshSoon is for messages, which may come a thousand a second. */

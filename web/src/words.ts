@@ -100,8 +100,8 @@ export const say = {
   dropped: (n: number) => `This page could not keep up: ${count(n, "message is", "messages are")} not shown.`,
   missing: (shown: number, missing: number, more: boolean) =>
     `Showing ${showNumber(shown, "").value} values; ${more ? "at least " : ""}${showNumber(missing, "").value} more are not shown.`,
-  nothingYet: "Nothing has been sent yet.",
-  nothingYetLive: "Connected. Nothing has been sent yet.",
+  nothingYet: "Nothing was heard yet.",
+  nothingYetLive: "Connected. Nothing was heard yet.",
   summary: (values: number, groups: string[]) =>
     `${count(values, "value", "values")} from ${groups.length === 1 ? groups[0] : count(groups.length, "device", "devices")}.`,
   quietOnes: (quiet: number, all: number, first: string, since: string) =>

@@ -34,7 +34,7 @@ export class Status {
     this.page.hidden = shown.action !== "page";
     this.why.hidden = shown.check === "";
     put(this.why, shown.check);
-    if (words !== this.last && words !== "") this.speak(words);
+    if (words !== this.last) this.speak(words); // what is over is not left for somebody to find
     this.last = words;
   }
 
