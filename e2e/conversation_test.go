@@ -185,7 +185,7 @@ func (c *conversation) finish() string {
 			lost, twice := tally(c.t, l.Entity+", up", k.acked, arrived)
 			lostUp, twiceUp, retried = lostUp+lost, twiceUp+twice, retried+k.retried
 			for sentence := range k.refused {
-				if sentence != notDelivered && sentence != notConfirmed {
+				if sentence != notDelivered && sentence != notConfirmed && sentence != notInTime {
 					c.t.Errorf("a page is told of its message: %s", sentence)
 				}
 			}

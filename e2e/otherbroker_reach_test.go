@@ -48,7 +48,7 @@ func TestAKeyInFrontOfAnyBrokerSeesOneDevice(t *testing.T) {
 	if m, _ := hears(t, page); m.Topic != "home/kitchen/state" {
 		t.Errorf("the page hears %s on %s", m.Payload, m.Topic)
 	}
-	if r := person.do(http.MethodGet, "/", ""); !strings.Contains(r.body, ">ON<") || strings.Contains(r.body, "garden") {
+	if r := person.do(http.MethodGet, "/", ""); !strings.Contains(r.body, ">On<") || strings.Contains(r.body, "garden") {
 		t.Error("the board shows not the one device alone")
 	}
 	for _, topic := range []string{"$trellis/send/operator", "home/kitchen/set", "home/garden/set", "$trellis/sent/kitchen"} {

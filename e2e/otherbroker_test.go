@@ -177,12 +177,12 @@ func TestPlainDevicesOfAnyBrokerOnAPage(t *testing.T) {
 		}
 	}
 	board := person.do("GET", "/", "").body
-	for _, want := range []string{">21.5<", ">ON<", ">41<", ">Closed<", "home/{entity}/set"} {
+	for _, want := range []string{">21.5<", ">On<", ">41<", ">Closed<", "home/{entity}/set"} {
 		if !strings.Contains(board, want) {
 			t.Errorf("the board does not show %s", want)
 		}
 	}
-	if strings.Contains(board, ">OFF<") {
+	if strings.Contains(board, ">Off<") {
 		t.Error("the board shows an order as a value")
 	}
 	if r := person.do("GET", "/healthz", ""); r.StatusCode != 200 {

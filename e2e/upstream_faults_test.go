@@ -24,6 +24,7 @@ const (
 	// What a page is told of a message that was not taken.
 	notDelivered = "The message could not be delivered. It was not accepted; please send it again."
 	notConfirmed = "We sent the message, but the broker did not confirm it. It may or may not have arrived."
+	notInTime    = "The broker was too slow with what you sent before, so this was not sent. Please try again."
 )
 
 // fault is something that happens to the service, or on the way there, in the middle of a conversation.
