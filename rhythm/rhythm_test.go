@@ -91,7 +91,7 @@ func TestSilenceIsNoticedAndNothingElse(t *testing.T) {
 			random := rand.New(rand.NewPCG(uint64(run), 7))
 			begin := monday.Add(time.Duration(random.IntN(24)) * time.Hour)
 			heard := d.speaks(random, begin, begin.Add(37*24*time.Hour))
-			n, r := month1(heard, begin)
+			n, r := aMonth(heard, begin)
 			alarms, last = alarms+n, r
 			if r.Kind != d.kind {
 				t.Errorf("%s is taken for %s, want %s", d.name, r.Kind, d.kind)
@@ -118,8 +118,8 @@ func TestSilenceIsNoticedAndNothingElse(t *testing.T) {
 	t.Logf("a month of each, %d times:\n%s", runs, table.String())
 }
 
-// month1 learns for a week and then listens for a month, learning on every day. It counts the alarms, none of which is true.
-func month1(heard []time.Time, begin time.Time) (alarms int, r Rhythm) {
+// aMonth learns for a week and then listens for a month, learning on every day. It counts the alarms, none of which is true.
+func aMonth(heard []time.Time, begin time.Time) (alarms int, r Rhythm) {
 	learned := begin
 	for i, at := range heard {
 		if at.Sub(begin) > 7*24*time.Hour && i > 0 && r.Quiet(heard[i-1], at) {

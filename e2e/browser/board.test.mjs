@@ -57,6 +57,16 @@ test("cards are live: a value that a device sends appears by itself, within 2 s"
   await plain.send(shed, { msg_type: "publish", data: { temperature: 21.5, humidity: 60 }, tags: [], timestamp: null });
   await shows(page, "shed", "temperature", "21\\.5", 2000);
   await shows(page, "shed", "humidity", "60", 2000);
+  // What is about the device itself is folded away beside what it measures, and open where there is nothing else.
+  await plain.send(shed, { data: { rssi: -61 } });
+  await card(page, "shed", "rssi").waitFor({ state: "attached", timeout: 2000 });
+  const fold = (entity) => page.locator(`[data-group="${entity}"] [data-more]`);
+  assert.deepEqual(await fold("shed").evaluate((e) => [e.open, e.hidden]), [false, false], "more of the shed");
+  await fold("shed").locator("summary").click();
+  await shows(page, "shed", "rssi", "\u221261", 2000);
+  await plain.send(shed, { data: { rssi: -70 }, entity: "probe" });
+  await shows(page, "probe", "rssi", "\u221270", 2000);
+  assert.equal(await fold("probe").evaluate((e) => e.open), true, "all that the probe says");
   assert.equal(await card(page, "shed", "temperature").locator("[data-unit]").textContent(), "°C");
   await card(page, "shed", "temperature").locator("[data-graph] path[d]").first().waitFor({ state: "attached" });
   who.calm();
