@@ -57,8 +57,9 @@ unit:
 	go -C tools test ./...
 
 # One file at a time: each measures how soon something is seen. Outside tests run last and alone, for the same reason.
+# A file that hangs is a failure that can be read, not a run that is cut off.
 browser: build need
-	node --test --test-concurrency=1 e2e/browser/*.test.mjs
+	node --test --test-concurrency=1 --test-timeout=600000 e2e/browser/*.test.mjs
 
 outside: build need
 	$(GOTEST) $(RACE) -count=1 -p 1 ./e2e

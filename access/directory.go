@@ -95,6 +95,22 @@ func liveOnly(all []Grant, at time.Time) []Grant {
 	return live
 }
 
+// Ended says since when a key does not let its holder in any more, and why: [ErrKeyRevoked] or [ErrKeyExpired]. It is zero and nil for one that still does, and
+// for one that is not known.
+func (k *Keys) Ended(jti string) (at time.Time, why error) {
+	info, known := k.dir.Load().byID[jti]
+	if !known {
+		return time.Time{}, nil
+	}
+	switch why = info.ended(k.now()); why {
+	case ErrKeyRevoked:
+		at = info.Revoked
+	case ErrKeyExpired:
+		at = info.Expires
+	}
+	return at, why
+}
+
 // Subject says whose key an id is, within the account. Keys that have ended are named too: what they sent before is still theirs.
 func (k *Keys) Subject(account, jti string) (Subject, bool) {
 	info, known := k.dir.Load().byID[jti]

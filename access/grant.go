@@ -1,6 +1,6 @@
 // Package access says who may do what until when.
 //
-// Everyone who enters holds a [Grant]: a device with an API key, an operator's session, later a share link.
+// Everyone who enters holds a [Grant]: a device with an API key, an operator's session, a link to a moment.
 // There is no second notion of permission. Start at [Keys.Verify], which makes a Grant out of an API key.
 package access
 
@@ -19,6 +19,7 @@ type Grant struct {
 	SignIn    string    // tells one sign-in of a browser from another; no secret; empty for who shows the key itself
 	Subscribe []string  // topic filters that may be heard
 	Publish   []string  // topics, whole, that may be written
+	Moment    string    // the one moment that may be shown; empty for everybody who did not come by a link to one
 	Until     time.Time // zero means no end
 }
 

@@ -21,6 +21,7 @@ type options struct {
 	pages, devices, clients int
 	rounds                  int
 	load                    time.Duration // of one throughput measurement
+	stored                  int64         // messages on record when it is asked for a range
 	binary                  string
 	rows, ways              string
 }
@@ -32,6 +33,7 @@ func main() {
 	flag.IntVar(&o.clients, "clients", 400, fmt.Sprintf("subscribers behind relays, in groups of %d", devicesOfAKey))
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the median is printed")
 	flag.DurationVar(&o.load, "load", 1500*time.Millisecond, "length of one throughput measurement")
+	flag.Int64Var(&o.stored, "stored", 10_000_000, "messages on record for the row range; about 400 bytes of disk each")
 	flag.StringVar(&o.binary, "trellis", "bin/trellis", "the program to measure")
 	flag.StringVar(&o.rows, "rows", "", "measure only these, with commas between: "+strings.Join(names(measures), ", "))
 	flag.StringVar(&o.ways, "ways", "", "measure only ways whose names hold this: nginx, mosquitto, /live poll, …")

@@ -41,6 +41,8 @@ var measures = []measure{
 	{"memory", []string{byMQTT, bySocket, byStream, byPoll, toMosquitto, toNginx, toHAProxy}, each(idlePages), 0},
 	{"devices", []string{byMQTT, toMosquitto}, each(idleDevices), 0},
 	{"durable", []string{byMQTT, toMosquitto}, each(durable), 0},
+	{"record", []string{byAppend, bySQL, byShell}, each(recordFor), 0},
+	{"range", []string{byRange, byMessages}, startPast, 1}, // storing so much takes its time
 }
 
 // alone has each way start a server of its own.

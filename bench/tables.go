@@ -97,6 +97,8 @@ func tables(o options) []table {
 			},
 			columns: []column{{"KiB", "memory", held, less, false}},
 		},
+		recordTable(),
+		rangeTable(o),
 	}
 }
 
@@ -108,6 +110,7 @@ func show(to io.Writer, found results, o options, others float64) error {
 	for _, t := range tables(o) {
 		t.show(w, found)
 	}
+	showAim(w, found)
 	return w.Flush()
 }
 

@@ -21,6 +21,36 @@ import (
 	"trellis/message"
 )
 
+// ErrFull says that the disk has no room for more.
+var ErrFull error = errFull{}
+
+type errFull struct{}
+
+func (errFull) Error() string { return "the disk is full" }
+
+// Untaken says that nothing of a message was taken.
+func (errFull) Untaken() bool { return true }
+
+// Sentence says it to whoever pressed something.
+func (errFull) Sentence() string {
+	return "This page's server cannot record now: its disk is full. Nothing was sent."
+}
+
+// ErrUnsynced says that the disk has failed to keep what was written, so that nothing more is taken until a new start.
+var ErrUnsynced error = errUnsynced{}
+
+type errUnsynced struct{}
+
+func (errUnsynced) Error() string { return "the disk failed to keep what was written" }
+
+// Untaken says that nothing of a message was taken.
+func (errUnsynced) Untaken() bool { return true }
+
+// Sentence says it to whoever pressed something.
+func (errUnsynced) Sentence() string {
+	return "This page's server cannot record now: its disk failed. Nothing was sent."
+}
+
 // ErrClosed says that the broker has been closed or is closing.
 var ErrClosed = errors.New("broker is closed")
 
@@ -38,6 +68,8 @@ type Config struct {
 	SyncEvery time.Duration // how long an acknowledged message may wait for its sync; 0 syncs before every acknowledgement
 	Keys      Keys
 	Record    func(context.Context, []message.Message) error // returns when they are safe; seen IDs are ignored
+	Room      func() error                                   // nil, or why nothing more may be stored, such as [ErrFull]; asked before each message. nil: there always is room
+	Lost      func(topic string)                             // is told of every QoS 0 publish that will not be recorded; nil: nobody is. It must not block
 	Limits    Limits
 	Log       *slog.Logger // nil discards
 }
@@ -54,6 +86,7 @@ type Broker struct {
 	lasting   *lasting
 	health    *health
 	keeper    *keeper
+	hold      *hold
 	strangers *strangers
 
 	background *background
@@ -97,8 +130,9 @@ func open(ctx context.Context, c Config, normalise normaliser) (*Broker, error) 
 		return nil, fmt.Errorf("open broker: %w", err)
 	}
 	h.publish = func(ctx context.Context) error { return e.probe(ctx, "") }
+	h.bound(c.Room)
 	b := &Broker{
-		limits: c.Limits, keys: c.Keys, log: c.Log, engine: e, door: newRegister(c.Limits), health: h,
+		limits: c.Limits, keys: c.Keys, log: c.Log, engine: e, door: newRegister(c.Limits), health: h, hold: newHold(h.takes),
 		strangers: &strangers{log: c.Log},
 		keeper:    &keeper{engine: e, log: c.Log, doubt: h.doubt, most: messageBytes(c.Limits)},
 	}
@@ -120,10 +154,16 @@ func (b *Broker) begin(ctx context.Context, c Config, normalise normaliser) (err
 	if b.lasting, err = learnSessions(ctx, b.engine, c.Limits); err != nil {
 		return err
 	}
-	if b.router, err = startRouter(ctx, b.engine, c, normalise, b.health, &b.counts.panics); err != nil {
+	if b.router, err = startRouter(ctx, b.engine, c, normalise, b.health, b.hold, &b.counts.panics); err != nil {
 		return err
 	}
-	b.background = startBackground(b.health.run, b.keeper.run, b.strangers.run)
+	b.health.slow = b.hold.slow
+	b.health.revive = func() error {
+		defer b.hold.cut()
+		defer b.router.renew() // what nats knew of our consumers is gone
+		return b.engine.revive()
+	}
+	b.background = startBackground(b.health.run, b.keeper.run, b.strangers.run, b.hold.run)
 	return nil
 }
 
@@ -157,6 +197,9 @@ func (b *Broker) Subscribe(deliver func(topic string, m message.Message)) (stop 
 func (b *Broker) Publish(ctx context.Context, topic string, payload []byte, qos byte) error {
 	if len(payload) > b.limits.MaxPacket {
 		return fmt.Errorf("publish on %q: %w", topic, ErrPacketTooLarge)
+	}
+	if err := b.health.takes(); err != nil && qos > 0 {
+		return fmt.Errorf("publish on %q: %w", topic, err)
 	}
 	if err := b.router.publish(ctx, topic, payload, qos); err != nil {
 		return fmt.Errorf("publish on %q: %w", topic, err)

@@ -28,11 +28,15 @@ const (
 	// nats hangs up on whom it cannot write to for so long, our own connection included. That is for the gate to judge: a machine
 	// that stood still for its ten seconds would come back without us.
 	writeWithin = 24 * time.Hour
+
+	// nats hangs up on whom it could not answer for so long. A disk that becomes slow first has to store what is under way, see hold.
+	storeWithin = time.Minute
 )
 
 // engine is the nats-server inside. Its only listener is a random loopback port for MQTT that takes nothing but tokens.
 type engine struct {
 	nats    *server.Server
+	options *server.Options
 	tokens  *tokens
 	address string
 
@@ -46,13 +50,14 @@ type engine struct {
 func startEngine(dir string, syncEvery time.Duration, l Limits, h *health, log *slog.Logger) (*engine, error) {
 	e := &engine{tokens: newTokens(), over: make(chan struct{})}
 	opts := natsOptions(dir, syncEvery, l)
+	e.options = natsOptions(dir, syncEvery, l) // nats changes the others
 	opts.CustomClientAuthentication = e.tokens
 	s, err := server.NewServer(opts)
 	if err != nil {
 		return nil, fmt.Errorf("prepare nats: %w", err)
 	}
 	e.nats = s
-	said := &natsLog{log: log, doubt: h.doubt}
+	said := &natsLog{log: log, doubt: h.doubt, unsynced: h.unsynced}
 	s.SetLoggerV2(said, false, false, false)
 	s.Start()
 	if !s.ReadyForConnections(startWithin) {
@@ -104,6 +109,7 @@ func natsOptions(dir string, syncEvery time.Duration, l Limits) *server.Options 
 			Port:                      server.RANDOM_PORT,
 			ConsumerInactiveThreshold: l.SessionAge,
 			AckWait:                   ackWait,
+			JSAPITimeout:              storeWithin,
 			MaxAckPending:             uint16(l.InFlight),
 		},
 	}
@@ -160,6 +166,23 @@ func (e *engine) dial(ctx context.Context, g access.Grant, c connect, client str
 	return conn.(*net.TCPConn), answer, nil
 }
 
+// revive has nats begin anew with what is on the disk, as a new start would, while sessions of devices stay: after a failed
+// write it refuses everything or has switched its JetStream off, even when the disk has room again.
+func (e *engine) revive() error {
+	if err := e.nats.ShutdownJetStream(); err != nil {
+		return fmt.Errorf("stop the store of nats: %w", err)
+	}
+	o := e.options
+	err := e.nats.EnableJetStream(&server.JetStreamConfig{
+		StoreDir: o.StoreDir, MaxMemory: o.JetStreamMaxMemory, MaxStore: o.JetStreamMaxStore,
+		SyncAlways: o.SyncAlways, SyncInterval: o.SyncInterval, Strict: !o.NoJetStreamStrict,
+	})
+	if err != nil {
+		return fmt.Errorf("start the store of nats again: %w", err)
+	}
+	return nil
+}
+
 // close stops nats. It takes leave of each session by itself, which is slow with a thousand of them and cannot be cut
 // short. When ctx ends first, nats goes on stopping: the program may exit, since everything acknowledged is on disk and
 // the next start tidies up, or call close again to wait for the rest.
@@ -184,10 +207,14 @@ func (e *engine) close(ctx context.Context) error {
 
 // natsLog hands on what nats says. It cannot hold a key: nats never sees one.
 type natsLog struct {
-	log   *slog.Logger
-	doubt func() // an error may mean that a device's message was not stored
-	last  atomic.Pointer[string]
+	log      *slog.Logger
+	doubt    func()       // an error may mean that a device's message was not stored
+	unsynced func(string) // nats cannot sync what it has written
+	last     atomic.Pointer[string]
 }
+
+// failedSync is how nats says that: it tells nobody otherwise, and whoever waits for an acknowledgement waits in vain.
+const failedSync = "write error: sync "
 
 func (n *natsLog) failure() error {
 	if last := n.last.Load(); last != nil {
@@ -200,6 +227,9 @@ func (n *natsLog) note(level slog.Level, format string, v []any) {
 	text := fmt.Sprintf(format, v...)
 	if level >= slog.LevelError {
 		n.last.Store(&text)
+		if strings.Contains(text, failedSync) {
+			n.unsynced(text)
+		}
 		n.doubt()
 	}
 	n.log.Log(context.Background(), level, "nats says", "text", strings.TrimSpace(text))

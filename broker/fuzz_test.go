@@ -47,7 +47,7 @@ func FuzzPacket(f *testing.F) {
 	f.Add([]byte{0xc0, 0, 0xe0, 0})
 	upstream, nats := loopback(f)
 	f.Fuzz(func(t *testing.T, in []byte) {
-		s := newSession(newLine(quietConn{}), Limits{Rate: 1e9, Burst: 1e9}.withDefaults())
+		s := newSession(newLine(quietConn{}), Limits{Rate: 1e9, Burst: 1e9}.withDefaults(), newHold(func() error { return nil }))
 		s.source.from, s.upstream = bytes.NewReader(in), upstream
 		s.grant = access.KeyGrant(shed.sub, shed.jti, time.Time{})
 		s.holdsWill = true // so that nats gets whole packets only

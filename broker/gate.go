@@ -62,7 +62,7 @@ func (b *Broker) ServeFrom(ctx context.Context, conn net.Conn, from netip.Addr) 
 // admit takes a connection from its first byte to an accepted session.
 func (b *Broker) admit(ctx context.Context, v *visit) (*session, error) {
 	v.device.SetDeadline(time.Now().Add(b.limits.ConnectWithin))
-	s := newSession(v.device, b.limits)
+	s := newSession(v.device, b.limits, b.hold)
 	c, err := readConnect(&s.source, b.limits)
 	if err != nil {
 		return nil, err

@@ -69,18 +69,25 @@ func TestBrokenFires(t *testing.T) {
 		"not after a doubt":           {func(p *patient) { p.doubt(); time.Sleep(time.Hour) }, false, nil},
 		"not while the disk is full":  {func(p *patient) { p.fail(errSticky, errNoRoom); time.Sleep(time.Hour) }, false, errNoRoom},
 		"not while the store is full": {func(p *patient) { p.fail(full, nil); time.Sleep(time.Hour) }, false, full},
-		"not at once":                 {func(p *patient) { p.fail(errSticky, nil); time.Sleep(14 * time.Second) }, false, errSticky},
+		"not at once":                 {func(p *patient) { p.fail(errSticky, nil); time.Sleep(29 * time.Second) }, false, errSticky},
 		"not when it works again": {func(p *patient) {
 			p.fail(errSticky, nil)
 			time.Sleep(10 * time.Second)
 			p.becomes(nil, nil)
 			time.Sleep(time.Hour)
 		}, false, nil},
+		"not when beginning anew helps": {func(p *patient) {
+			p.revive = func() error { p.becomes(nil, nil); return nil }
+			p.fail(errSticky, errNoRoom)
+			time.Sleep(time.Hour)
+			p.becomes(errSticky, nil)
+			time.Sleep(roomEvery + time.Millisecond)
+		}, false, nil},
 		"when there is room and nothing is taken": {func(p *patient) {
 			p.fail(errSticky, errNoRoom)
 			time.Sleep(time.Hour)
 			p.becomes(errSticky, nil)
-			time.Sleep(20 * time.Second)
+			time.Sleep(40 * time.Second)
 		}, true, errSticky},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -97,6 +104,44 @@ func TestBrokenFires(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAfterAFailedSyncNothingBeginsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPatient(t)
+		p.revive = func() error { t.Error("it begins anew on files that cannot be believed"); return nil }
+		said := &natsLog{log: p.log, doubt: p.doubt, unsynced: p.unsynced}
+		said.Errorf("Filestore [%s] Critical write error: write 1.blk: no space left on device", stream)
+		if err := p.trusted(); err != nil {
+			t.Errorf("a failed write is no failed sync: %v", err)
+		}
+		p.becomes(errSticky, nil)
+		said.Errorf("Filestore [%s] Critical write error: sync 1.blk: input/output error", stream)
+		time.Sleep(time.Minute)
+		p.becomes(nil, nil) // the next sync would succeed
+		p.doubt()
+		time.Sleep(time.Minute)
+		if p.isBroken() || !errors.Is(p.now(), ErrUnsynced) || !errors.Is(p.takes(), ErrUnsynced) {
+			t.Errorf("broken: %v; healthy: %v; takes: %v", p.isBroken(), p.now(), p.takes())
+		}
+	})
+}
+
+func TestASlowDiskIsNotABrokenOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPatient(t)
+		p.revive = func() error { t.Error("it begins anew though it goes on"); return nil }
+		h := newHold(p.takes)
+		p.slow = h.slow
+		p.publish = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		p.doubt()
+		time.Sleep(probeWithin - time.Second)
+		h.stored(4 * time.Second)
+		time.Sleep(time.Hour)
+		if err := p.now(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func (p *patient) fail(stored, room error) {
@@ -152,7 +197,7 @@ func TestARecordThatTakesNothingIsNotHealthy(t *testing.T) {
 	}
 }
 
-// TestAnEngineThatIsGoneIsFound: nats switches its JetStream off when the disk is full, for good.
+// TestAnEngineThatIsGoneIsFound: nats switches its JetStream off when the disk is full.
 func TestAnEngineThatIsGoneIsFound(t *testing.T) {
 	h := start(t)
 	h.b.engine.nats.DisableJetStream()
@@ -160,6 +205,8 @@ func TestAnEngineThatIsGoneIsFound(t *testing.T) {
 		t.Error("it takes messages")
 	}
 	await(t, func() bool { return h.b.Healthy() != nil })
+	await(t, func() bool { return h.b.Healthy() == nil })
+	h.alive()
 }
 
 func await(t testing.TB, so func() bool) {

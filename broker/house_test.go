@@ -93,6 +93,7 @@ type book struct {
 	lines  []message.Message
 	seen   map[string]bool
 	broken bool
+	times  int // that it was written in
 	grown  chan struct{}
 }
 
@@ -106,6 +107,7 @@ func (b *book) record(_ context.Context, all []message.Message) error {
 	if b.broken {
 		return errBook
 	}
+	b.times++
 	for _, m := range all {
 		if m.ID == "" || !b.seen[m.ID] {
 			b.seen[m.ID] = true

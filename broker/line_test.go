@@ -149,7 +149,7 @@ func TestCloseMayBeCalledAgainToWaitForTheRest(t *testing.T) {
 func TestAnEndedSessionHearsNoMore(t *testing.T) {
 	upstream, nats := loopback(t)
 	near, far := tcpPair(t)
-	s := newSession(newLine(&slowToLeave{Conn: far}), Limits{}.withDefaults())
+	s := newSession(newLine(&slowToLeave{Conn: far}), Limits{}.withDefaults(), newHold(func() error { return nil }))
 	s.upstream = upstream
 	over := make(chan error, 1)
 	go func() { over <- s.pumpDown() }()

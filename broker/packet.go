@@ -147,6 +147,17 @@ func appendHeader(dst []byte, kind, flags byte, length int) []byte {
 	return append(dst, byte(length))
 }
 
+// packetLength is how long the first packet of these is, which are whole.
+func packetLength(b []byte) int {
+	length, at := 0, 1
+	for shift := 0; ; shift += 7 {
+		length |= int(b[at]&0x7f) << shift
+		if at++; b[at-1] < 0x80 {
+			return at + length
+		}
+	}
+}
+
 func appendField(dst, field []byte) []byte {
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(field)))
 	return append(dst, field...)

@@ -18,37 +18,71 @@ import (
 // running ends when the router is to stop: what is in hand is still finished then, but not tried again. working ends when
 // even that has to be given up.
 func (r *router) recordAll(running, working context.Context) {
-	for {
-		batch, more := r.collect()
+	if len(r.owed) > 0 && !r.deliver(running, working, r.owed) {
+		r.recordRest(running, working) // nothing of what is owed was acknowledged: the next start owes it
+		return
+	}
+	r.owed = nil
+	for enough := (<-chan time.Time)(nil); ; {
+		batch, more := r.collect(enough)
+		began := time.Now()
 		if len(batch) > 0 && !r.settle(running, working, batch) {
 			r.giveUp(batch)
 		}
 		if !more {
+			r.recordRest(running, working)
 			return
+		}
+		enough = nil
+		if left := gatherFor - time.Since(began); len(batch) >= gatherFrom && left > 0 {
+			enough = time.After(left)
 		}
 	}
 }
 
-// collect waits for something to record and takes what else is there. more is false when the router is to stop.
-func (r *router) collect() (batch []routed, more bool) {
+// What is recorded at once. A batch costs a sync, and the same for each reading in it however often that is in it: where much comes, few large
+// ones cost a fraction of many small ones.
+const (
+	largestBatch = 4096
+	largestBytes = 8 << 20                // of messages; a single publish may be larger
+	largestDue   = batchSize              // messages to be delivered: each takes a sync, for which those behind it wait
+	gatherFrom   = 64                     // publishes in a batch: after so many the next one is given time to grow
+	gatherFor    = 200 * time.Millisecond // from the beginning of the one before it
+)
+
+// collect waits for something to record and takes what else is there. What came at QoS 0 is left to gather until enough; what is stored does
+// not wait, since somebody may wait for it. more is false when the router is to stop.
+func (r *router) collect(enough <-chan time.Time) (batch []routed, more bool) {
+	came := r.queue.came
+	if enough != nil {
+		came = nil
+	}
+	var has size
 	select {
 	case m, ok := <-r.fetched:
 		if !ok {
-			return r.leftovers(nil), false
+			return nil, false
 		}
-		batch = r.take(batch, m)
-	case p := <-r.queue:
-		batch = append(batch, p)
+		batch = r.take(batch, m, &has)
+	case <-came:
+	case <-enough:
 	}
-	for len(batch) < batchSize {
+	if batch, more = r.takeStored(batch, &has, 2); !more { // the other half is for QoS 0, however much of this comes
+		return batch, false
+	}
+	batch = r.queue.take(batch, has.room)
+	return r.takeStored(batch, &has, 1)
+}
+
+// takeStored takes the stored publishes that are there, until the batch is full by this part.
+func (r *router) takeStored(batch []routed, has *size, part int) (_ []routed, more bool) {
+	for !has.full(part) {
 		select {
 		case m, ok := <-r.fetched:
 			if !ok {
-				return r.leftovers(batch), false
+				return batch, false
 			}
-			batch = r.take(batch, m)
-		case p := <-r.queue:
-			batch = append(batch, p)
+			batch = r.take(batch, m, has)
 		default:
 			return batch, true
 		}
@@ -56,26 +90,56 @@ func (r *router) collect() (batch []routed, more bool) {
 	return batch, true
 }
 
-// leftovers adds the QoS 0 publishes that nothing would bring back. Stored ones come back by themselves.
-func (r *router) leftovers(batch []routed) []routed {
+// size is what a batch has.
+type size struct{ publishes, bytes, due int }
+
+// full says whether it has half (2) or all (1) of what it may have.
+func (s *size) full(part int) bool {
+	return s.publishes >= largestBatch/part || s.bytes >= largestBytes/part || s.due >= largestDue/part
+}
+
+func (s *size) add(p *routed) {
+	s.publishes++
+	s.bytes += p.weight()
+	for i := range p.messages {
+		if p.messages[i].For != "" {
+			s.due++
+		}
+	}
+}
+
+// room adds a publish if there is room for it.
+func (s *size) room(p *routed) bool {
+	if s.full(1) {
+		return false
+	}
+	s.add(p)
+	return true
+}
+
+// recordRest records the QoS 0 publishes that nothing would bring back. Stored ones come back by themselves.
+func (r *router) recordRest(running, working context.Context) {
 	for {
-		select {
-		case p := <-r.queue:
-			batch = append(batch, p)
-		default:
-			return batch
+		var has size
+		rest := r.queue.take(nil, has.room)
+		if len(rest) == 0 {
+			return
+		}
+		if !r.settle(running, working, rest) {
+			r.giveUp(rest)
 		}
 	}
 }
 
 // take adds a stored publish. Nats hands them over in order, so one that is not beyond the last is a repetition.
-func (r *router) take(batch []routed, m jetstream.Msg) []routed {
+func (r *router) take(batch []routed, m jetstream.Msg, has *size) []routed {
 	p, ok := r.stored(m)
 	if !ok || p.sequence <= r.done {
 		m.Ack()
 		return batch
 	}
 	r.done = p.sequence
+	has.add(&p)
 	return append(batch, p)
 }
 
@@ -86,7 +150,10 @@ func (r *router) settle(running, working context.Context, batch []routed) bool {
 		all = append(all, p.messages...)
 	}
 	recorded := r.insist(running, "record", func() error {
-		err := r.record(working, all)
+		err := r.health.trusted() // where nats is not, nothing is recorded either: what is said of it is then true of all of it
+		if err == nil {
+			err = r.record(working, all)
+		}
 		r.health.recordWaits(err)
 		return err
 	})
@@ -106,14 +173,10 @@ func (r *router) settle(running, working context.Context, batch []routed) bool {
 
 // giveUp says what is lost by stopping now. Stored publishes are not: they are the next start's work.
 func (r *router) giveUp(batch []routed) {
-	lost := 0
 	for _, p := range batch {
 		if p.stored == nil {
-			lost++
+			r.lose(p.topic())
 		}
-	}
-	if lost > 0 {
-		r.log.Warn("QoS 0 publishes are dropped, the record did not take them before the stop", "dropped", r.lost.Add(uint64(lost)))
 	}
 }
 
@@ -168,7 +231,7 @@ func (r *router) deliver(running, working context.Context, batch []routed) bool 
 		case err == nil && r.patience == 0:
 			r.patience = deliverWithin
 			r.log.Info("messages are delivered again", "undeliverable", r.undeliverable.Load())
-		case err != nil && working.Err() == nil && !time.Now().Before(until):
+		case err != nil && working.Err() == nil && r.health.trusted() == nil && !time.Now().Before(until): // else the next start delivers it
 			all := r.undeliverable.Add(uint64(len(due)))
 			if r.patience > 0 {
 				r.log.Error("messages are recorded but cannot be delivered", "undeliverable", all, "error", err)
@@ -205,6 +268,20 @@ func routedPublish(subject string, payload []byte, qos byte) *nats.Msg {
 // and 2, present and absent, and on the plain subject to those at QoS 0. Each side knows by the header what is the
 // other's. store gives back those that failed.
 func (r *router) store(ctx context.Context, due []*nats.Msg) (failed []*nats.Msg, err error) {
+	for len(due) > 0 && err == nil {
+		some := due[:min(len(due), r.hold.share())]
+		began := time.Now()
+		var left []*nats.Msg
+		left, err = r.storeSome(ctx, some)
+		if err == nil {
+			r.hold.stored(time.Since(began))
+		}
+		failed, due = append(failed, left...), due[len(some):]
+	}
+	return append(failed, due...), err
+}
+
+func (r *router) storeSome(ctx context.Context, due []*nats.Msg) (failed []*nats.Msg, err error) {
 	acks := make([]jetstream.PubAckFuture, len(due))
 	for i, m := range due {
 		if acks[i], err = r.engine.js.PublishMsgAsync(m); err != nil {
@@ -218,7 +295,7 @@ func (r *router) store(ctx context.Context, due []*nats.Msg) (failed []*nats.Msg
 
 // await waits for nats's acknowledgements and sends each stored message on to subscribers at QoS 0.
 func (r *router) await(ctx context.Context, sent []*nats.Msg, acks []jetstream.PubAckFuture, failed *[]*nats.Msg) error {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin) // for all of them together
+	ctx, cancel := context.WithTimeout(ctx, deliverWithin) // for all of them together
 	defer cancel()
 	var problem error
 	for i, ack := range acks {
@@ -257,99 +334,6 @@ func (r *router) publish(ctx context.Context, topic string, payload []byte, qos 
 	}
 	if err := r.engine.conn.PublishMsg(plainCopy(m)); err != nil && qos == 0 {
 		return err
-	}
-	return nil
-}
-
-// catchUp handles what was accepted before the last stop. First what had been handed to the recorder and not
-// acknowledged, which nats would hand over again only later and out of order; then what nobody has seen yet.
-func (r *router) catchUp(ctx context.Context, s jetstream.Stream, recorder jetstream.Consumer) error {
-	info, err := recorder.Info(ctx)
-	if err != nil {
-		return err
-	}
-	for next := info.AckFloor.Stream + 1; next <= info.Delivered.Stream; {
-		var batch []routed
-		batch, next, err = r.read(ctx, s, next, info.Delivered.Stream)
-		if err == nil {
-			err = r.settleOnce(ctx, batch)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	r.done = info.Delivered.Stream
-	for left := info.NumPending; left > 0; {
-		got, err := r.fetch(ctx, recorder)
-		if err != nil {
-			return err
-		}
-		left -= min(left, got)
-	}
-	return nil
-}
-
-// read takes a batch of publishes between two sequences out of the stream itself and says where to go on. It has nats look
-// for the next one each time: most of what lies between was acknowledged and is gone, or was never a publish.
-func (r *router) read(ctx context.Context, s jetstream.Stream, first, last uint64) ([]routed, uint64, error) {
-	var batch []routed
-	next := first
-	for len(batch) < batchSize {
-		m, err := s.GetMsg(ctx, next, jetstream.WithGetMsgSubject(streamPrefix+publishes))
-		if errors.Is(err, jetstream.ErrMsgNotFound) || (err == nil && m.Sequence > last) {
-			return batch, last + 1, nil
-		}
-		if err != nil {
-			return nil, 0, err
-		}
-		if p, ok := r.understand(strings.TrimPrefix(m.Subject, streamPrefix), m.Data, r.id(m.Sequence), m.Time); ok {
-			batch = append(batch, p)
-		}
-		next = m.Sequence + 1
-	}
-	return batch, next, nil
-}
-
-// fetch handles one batch that the recorder has not been handed before.
-func (r *router) fetch(ctx context.Context, recorder jetstream.Consumer) (uint64, error) {
-	taken, err := recorder.Fetch(batchSize, jetstream.FetchMaxWait(time.Second))
-	if err != nil {
-		return 0, err
-	}
-	var batch []routed
-	var got uint64
-	for m := range taken.Messages() {
-		batch = r.take(batch, m)
-		got++
-	}
-	if err := taken.Error(); err != nil {
-		return got, err
-	}
-	if got == 0 {
-		return 1, nil // counted by nats and gone since: by its age, or with the session that wanted it
-	}
-	return got, r.settleOnce(ctx, batch)
-}
-
-// settleOnce is settle at start, when a record that does not work is better said than waited for.
-func (r *router) settleOnce(ctx context.Context, batch []routed) error {
-	var all []message.Message
-	for _, p := range batch {
-		all = append(all, p.messages...)
-	}
-	if len(all) == 0 {
-		return nil
-	}
-	if err := r.record(ctx, all); err != nil {
-		return fmt.Errorf("record: %w", err)
-	}
-	if !r.deliver(ctx, ctx, batch) {
-		return ctx.Err()
-	}
-	for _, p := range batch {
-		if p.stored != nil {
-			p.stored.Ack()
-		}
 	}
 	return nil
 }

@@ -35,7 +35,6 @@ const (
 	qosHeader     = "Nmqtt-Pub"
 	maxHops       = 8
 	batchSize     = 256
-	queuedQoS0    = 4096
 	fetchAhead    = 512
 	unackedAtMost = 1024
 	repeatAfter   = 10 * time.Second
@@ -51,26 +50,36 @@ type router struct {
 	normalise  normaliser
 	maxPayload int
 	health     *health
+	hold       *hold
 	log        *slog.Logger
 	created    time.Time // of the stream; part of every ID
 	listeners  listeners
 	probes     probes
 
-	queue   chan routed        // QoS 0, normalised, waiting for the record
 	plain   *nats.Subscription // QoS 0 as it comes
+	arrived *backlog[arrival]  // QoS 0, waiting to be shown
+	queue   *backlog[routed]   // QoS 0, normalised and shown, waiting for the record
+	ebbed   chan struct{}      // closed when nothing more will arrive
+	seen    chan struct{}      // closed when all of it has been shown
 	fetched chan jetstream.Msg // QoS 1 and 2 for the recorder
+	owed    []routed           // recorded at the start and to be delivered; owned by the recorder
 	done    uint64             // everything up to this sequence has been handled; owned by the recorder
 	shown   uint64             // the same of the watcher, and owned by it
 
 	patience time.Duration // how long delivering may hold up the rest; owned by the recorder
 
+	renewing sync.Mutex
+	renewed  chan struct{} // closed when our consumers have to be made again
+
 	halt    context.CancelFunc // take nothing new
 	abandon context.CancelFunc // leave even what is in hand
-	running sync.WaitGroup
+	showing sync.WaitGroup     // of QoS 0
+	running sync.WaitGroup     // all else
 	stopped atomic.Bool
 
 	panics        *atomic.Uint64
 	lost          atomic.Uint64
+	tellLost      func(topic string)
 	undeliverable atomic.Uint64
 }
 
@@ -83,15 +92,17 @@ type routed struct {
 	sequence  uint64
 }
 
-func startRouter(ctx context.Context, e *engine, c Config, normalise normaliser, h *health, panics *atomic.Uint64) (*router, error) {
+func startRouter(ctx context.Context, e *engine, c Config, normalise normaliser, h *health, hold *hold, panics *atomic.Uint64) (*router, error) {
 	working, abandon := context.WithCancel(context.Background())
 	running, halt := context.WithCancel(working)
 	r := &router{
 		engine: e, keys: c.Keys, record: c.Record, normalise: normalise, log: c.Log, panics: panics,
-		health: h, patience: deliverWithin,
+		health: h, hold: hold, patience: deliverWithin, tellLost: c.Lost,
 		halt: halt, abandon: abandon,
 		maxPayload: int(e.conn.MaxPayload()) - 1024, // room for headers
-		queue:      make(chan routed, queuedQoS0), fetched: make(chan jetstream.Msg, batchSize),
+		arrived:    newBacklog(arrivedBytes, (*arrival).weight), ebbed: make(chan struct{}), seen: make(chan struct{}),
+		queue: newBacklog(queuedBytes, (*routed).weight), fetched: make(chan jetstream.Msg, batchSize),
+		renewed: make(chan struct{}),
 	}
 	s, err := e.js.Stream(ctx, stream)
 	if err != nil {
@@ -114,10 +125,10 @@ func (r *router) start(ctx, running, working context.Context, s jetstream.Stream
 	if err := r.catchUp(ctx, s, recorder); err != nil {
 		return fmt.Errorf("catch up with what was accepted before: %w", err)
 	}
-	if r.plain, err = r.engine.conn.Subscribe(publishes, r.handlePlain); err != nil {
+	if r.plain, err = r.engine.conn.Subscribe(publishes, r.arrive); err != nil {
 		return fmt.Errorf("listen on QoS 0 publishes: %w", err)
 	}
-	r.plain.SetPendingLimits(queuedQoS0, 64<<20)
+	r.plain.SetPendingLimits(-1, arrivedBytes)
 	watcher, err := r.watcher(ctx)
 	if err != nil {
 		return fmt.Errorf("watch stored publishes: %w", err)
@@ -157,6 +168,7 @@ func (r *router) run(running, working context.Context, watcher, recorder jetstre
 			}
 		})
 	})
+	go r.showArrived() // until stop
 	r.running.Go(func() { r.recordAll(running, working) })
 }
 
@@ -164,25 +176,68 @@ func (r *router) run(running, working context.Context, watcher, recorder jetstre
 func (r *router) follow(running context.Context, c jetstream.Consumer,
 	again func(context.Context) (jetstream.Consumer, error), handle func(jetstream.Msg)) {
 	var err error
+	renewed := r.renewal()
 	for pause := retryFirst; ; pause = min(2*pause, retryLongest) {
 		if err == nil {
 			var all jetstream.MessagesContext
 			if all, err = c.Messages(jetstream.PullMaxMessages(fetchAhead)); err == nil {
-				stop := context.AfterFunc(running, all.Stop)
-				err = r.each(all, handle)
-				stop()
-				all.Stop()
+				err = r.untilRenewed(running, renewed, all, handle)
 			}
 		}
 		if running.Err() != nil {
 			return
 		}
-		r.log.Warn("nats closed a consumer of ours, it is made again", "error", err)
-		r.health.doubt()
+		if errors.Is(err, errRenewed) {
+			pause = retryFirst
+		} else {
+			r.log.Warn("nats closed a consumer of ours, it is made again", "error", err)
+			r.health.doubt()
+		}
 		if !sleep(running, pause) {
 			return
 		}
+		renewed = r.renewal() // before it is made: it may be gone the next moment
 		c, err = again(running)
+	}
+}
+
+// errRenewed says that nats has begun anew.
+var errRenewed = errors.New("nats has begun anew")
+
+// renew has our consumers made again: nats has begun anew and knows them no more, of which it tells nobody.
+func (r *router) renew() {
+	r.renewing.Lock()
+	defer r.renewing.Unlock()
+	close(r.renewed)
+	r.renewed = make(chan struct{})
+}
+
+func (r *router) renewal() <-chan struct{} {
+	r.renewing.Lock()
+	defer r.renewing.Unlock()
+	return r.renewed
+}
+
+// untilRenewed is each, until nats begins anew or running ends.
+func (r *router) untilRenewed(running context.Context, renewed <-chan struct{}, all jetstream.MessagesContext, handle func(jetstream.Msg)) error {
+	over := make(chan struct{})
+	var stopping sync.WaitGroup
+	stopping.Go(func() {
+		select {
+		case <-renewed:
+		case <-running.Done():
+		case <-over:
+		}
+		all.Stop()
+	})
+	err := r.each(all, handle)
+	close(over)
+	stopping.Wait()
+	select {
+	case <-renewed:
+		return errRenewed
+	default:
+		return err
 	}
 }
 
@@ -203,22 +258,71 @@ func (r *router) each(all jetstream.MessagesContext, handle func(jetstream.Msg))
 	}
 }
 
-// handlePlain takes what comes on the plain subjects: QoS 0 only, the rest comes by the stream.
-func (r *router) handlePlain(m *nats.Msg) {
+// arrive takes what comes on the plain subjects: QoS 0 only, the rest comes by the stream. It is quick: what waits for it nats would drop
+// without a word of whose it was.
+func (r *router) arrive(m *nats.Msg) {
 	if qos := m.Header.Get(qosHeader); qos != "" && qos[0] != '0' {
 		return
 	}
-	p, ok := r.understand(m.Subject, m.Data, "", time.Now())
+	if r.arrived.put(arrival{m, time.Now()}) {
+		return
+	}
+	if from, ok := senderOf(m.Subject); ok {
+		r.lose(from.topic())
+	}
+}
+
+// showArrived shows what has arrived and leaves it to the record, until nothing more will arrive.
+func (r *router) showArrived() {
+	defer close(r.seen)
+	var some []arrival
+	for ebbed := false; ; {
+		n := 0
+		some = r.arrived.take(some[:0], func(*arrival) bool { n++; return n <= batchSize })
+		for _, a := range some {
+			r.handlePlain(a)
+		}
+		clear(some)
+		if len(some) > 0 {
+			continue
+		}
+		if ebbed {
+			return
+		}
+		select {
+		case <-r.arrived.came:
+		case <-r.ebbed:
+			ebbed = true
+		}
+	}
+}
+
+func (r *router) handlePlain(a arrival) {
+	p, ok := r.understand(a.Subject, a.Data, "", a.at)
 	if !ok {
 		return
 	}
 	r.show(p)
-	select {
-	case r.queue <- p:
-	default:
-		if n := r.lost.Add(1); n&(n-1) == 0 { // at 1, 2, 4, 8 ... so that a flood does not flood the log too
-			r.log.Warn("QoS 0 publishes are dropped, the record is too slow", "dropped", n)
-		}
+	if !r.queue.put(p) {
+		r.lose(p.topic())
+	}
+}
+
+// topic is where it was published; empty where nothing is left of it.
+func (p routed) topic() string {
+	if len(p.messages) == 0 {
+		return ""
+	}
+	return p.messages[0].Topic
+}
+
+// lose counts a QoS 0 publish that is not recorded, and says whose it was.
+func (r *router) lose(topic string) {
+	if r.tellLost != nil && topic != "" {
+		r.tellLost(topic)
+	}
+	if n := r.lost.Add(1); n&(n-1) == 0 { // at 1, 2, 4, 8 ... so that a flood does not flood the log too
+		r.log.Warn("QoS 0 publishes are dropped, the record is too slow", "dropped", n)
 	}
 }
 
@@ -326,6 +430,11 @@ func (r *router) stop(ctx context.Context) error {
 		case <-drained:
 		case <-ctx.Done():
 		}
+	}
+	close(r.ebbed)
+	select {
+	case <-r.seen:
+	case <-ctx.Done():
 	}
 	r.halt()
 	cut := context.AfterFunc(ctx, r.abandon)

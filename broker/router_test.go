@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,6 +37,78 @@ func TestASlowRecordDoesNotHoldUpTheScreens(t *testing.T) {
 	case again := <-seen:
 		t.Errorf("shown again: %+v", again)
 	default:
+	}
+}
+
+// What waits for a slow record is recorded in few transactions: each costs a sync, and the same for each reading in it. What has to be delivered
+// is taken in smaller ones, since those behind it wait for that.
+func TestWhatWaitsIsRecordedTogether(t *testing.T) {
+	for name, tt := range map[string]struct {
+		payload     string
+		n           int
+		least, most int // times that the book is written in; the first batch is whatever had come
+	}{
+		"readings": {`{"n":%d}`, 3000, 1, 3},
+		"letters":  {`{"for":"house:door","n":%d}`, 3 * largestDue, 3, 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := start(t, unpaced)
+			seen, stop := h.watch()
+			defer stop()
+			h.book.setBroken(true)
+			d := h.login(shed)
+			for i := range tt.n {
+				d.send(publishPacket(shed.publishTopic(), fmt.Appendf(nil, tt.payload, i), 0, 0, 0))
+				for take(t, seen).topic != shed.publishTopic() { // a letter is shown to its reader too
+				}
+			}
+			h.book.setBroken(false)
+			for i, got := range h.book.hold(t, tt.n) {
+				if got != fmt.Sprintf(tt.payload, i) {
+					t.Fatalf("line %d is %s", i, got)
+				}
+			}
+			h.book.mu.Lock()
+			defer h.book.mu.Unlock()
+			if h.book.times < tt.least || h.book.times > tt.most {
+				t.Errorf("it was written in %d times", h.book.times)
+			}
+		})
+	}
+}
+
+// What comes faster than it can be shown is counted too, and whose it was.
+func TestWhatIsLostBeforeItIsShownIsCounted(t *testing.T) {
+	var lost atomic.Int64
+	h := start(t, unpaced, func(c *Config) {
+		c.Lost = func(topic string) {
+			if topic != shed.publishTopic() {
+				t.Errorf("lost on %q", topic)
+			}
+			lost.Add(1)
+		}
+	})
+	arrived := h.b.router.arrived
+	arrived.mu.Lock()
+	arrived.most = 100 << 10
+	arrived.mu.Unlock()
+	var shown atomic.Int64
+	goOn := make(chan struct{})
+	stop := h.b.Subscribe(func(string, message.Message) {
+		<-goOn
+		shown.Add(1)
+	})
+	defer stop()
+	d := h.login(shed)
+	n := 0
+	for ; lost.Load() < 100; n++ {
+		d.send(publishPacket(shed.publishTopic(), []byte("x"), 0, 0, 0))
+	}
+	close(goOn)
+	await(t, func() bool { return shown.Load()+lost.Load() == int64(n) })
+	h.book.hold(t, int(shown.Load()))
+	if got := h.b.Stats().DroppedQoS0; got != uint64(lost.Load()) {
+		t.Errorf("%d lost, %d counted", lost.Load(), got)
 	}
 }
 

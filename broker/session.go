@@ -13,7 +13,7 @@ import (
 	"trellis/access"
 )
 
-// session is one device's accepted connection: the up way is checked packet by packet, the down way is nats's and passes unseen.
+// session is one device's accepted connection: the up way is checked packet by packet, the down way is nats's and passes as it is.
 type session struct {
 	limits    Limits
 	grant     access.Grant
@@ -28,6 +28,14 @@ type session struct {
 	filters    []string // granted and subscribed
 	unfinished map[uint16]struct{}
 
+	hold    *hold
+	packets sync.Mutex // held while one packet of the device is under way
+	held    []byte     // whole packets that wait, guarded by packets
+	turn    chan struct{}
+	heard   answers // owned by the down way
+
+	underWay []time.Time // when nats was handed what it has not answered yet; guarded by hold.mu
+
 	mu      sync.Mutex
 	partial bool // nats has seen the beginning of a packet and not its end
 	over    bool
@@ -35,9 +43,9 @@ type session struct {
 	done    chan struct{}
 }
 
-func newSession(device *line, l Limits) *session {
+func newSession(device *line, l Limits, h *hold) *session {
 	return &session{
-		limits: l, device: device, done: make(chan struct{}),
+		limits: l, device: device, hold: h, done: make(chan struct{}), turn: make(chan struct{}, 1),
 		source: source{from: device}, pace: *rate.NewLimiter(rate.Limit(l.Rate), l.Burst),
 	}
 }
@@ -59,6 +67,7 @@ func (s *session) serve(b *Broker) error {
 		s.end(s.pumpUp())
 	}()
 	down.Wait()
+	s.letGo()
 	s.upstream.Close()
 	s.source.giveBack()
 	return s.reason
@@ -141,6 +150,9 @@ func (s *session) pumpDown() error {
 			return nil // the device may be there still, taking its leave, and hears no more
 		}
 		if n > 0 {
+			if answered := s.heard.in(into[:n]); answered > 0 {
+				s.hold.answers(s, answered)
+			}
 			s.device.SetWriteDeadline(time.Now().Add(s.limits.Stalled))
 			if _, err := s.device.Write(into[:n]); err != nil {
 				return lostDevice(err)

@@ -18,7 +18,9 @@ func (s *session) pumpUp() error {
 	for {
 		h, err := s.source.header()
 		if err == nil {
+			s.packets.Lock()
 			err = s.packet(h)
+			s.packets.Unlock()
 		}
 		switch {
 		case err == nil && h.kind == typeDisconnect:
@@ -58,6 +60,11 @@ func (s *session) packet(h header) error {
 		if h.length != 0 {
 			return fmt.Errorf("%w: type %d", ErrMalformed, h.kind)
 		}
+		if h.kind == typeDisconnect {
+			if err := s.finish(); err != nil {
+				return err
+			}
+		}
 		return s.send(appendHeader(nil, h.kind, h.flags, 0), true)
 	}
 	return s.acknowledge(h)
@@ -78,6 +85,7 @@ func (s *session) acknowledge(h header) error {
 	}
 	if h.kind == typePubrel {
 		delete(s.unfinished, id)
+		return s.store(p)
 	}
 	return s.send(p, true)
 }
@@ -108,7 +116,7 @@ func (s *session) publish(h header) error {
 			return err
 		}
 	}
-	return s.payload(out, left)
+	return s.payload(out, left, qos > 0)
 }
 
 // topic reads and checks the topic of a PUBLISH; left counts the bytes of the packet that are still to come.
@@ -165,21 +173,29 @@ func (s *session) packetID(out []byte, left int, qos byte) ([]byte, int, error) 
 }
 
 // payload sends a PUBLISH on in pieces as they come. A session with a will holds the packet back until it is whole:
-// in the middle of one nats could not be told DISCONNECT, and the will of a revoked key would fire.
-func (s *session) payload(out []byte, left int) error {
+// in the middle of one nats could not be told DISCONNECT, and the will of a revoked key would fire. So does one whose packet has to wait.
+func (s *session) payload(out []byte, left int, stored bool) error {
+	whole := s.holdsWill || (stored && s.held != nil)
+	begun := false
 	for left > 0 {
 		part, err := s.source.some(left)
 		if err != nil {
 			return err
 		}
-		if len(out)+len(part) > chunkSize && !s.holdsWill {
+		if len(out)+len(part) > chunkSize && !whole && stored && !begun {
+			whole = !s.hold.begin(s, false)
+		}
+		if len(out)+len(part) > chunkSize && !whole {
 			if err := s.send(out, false); err != nil {
 				return err
 			}
-			out = out[:0]
+			out, begun = out[:0], true
 		}
 		out = append(out, part...)
 		left -= len(part)
+	}
+	if stored && !begun {
+		return s.store(out)
 	}
 	return s.send(out, true)
 }

@@ -25,9 +25,10 @@ type fakeBroker struct {
 	ready    chan string // client ids that have subscribed
 	serving  sync.WaitGroup
 
-	mu    sync.Mutex
-	mute  bool                // no answer to a CONNECT
-	conns map[string]net.Conn // by client id
+	mu      sync.Mutex
+	mute    bool // no answer to a CONNECT
+	stopped bool
+	conns   map[string]net.Conn // by client id
 }
 
 // startBroker listens on a free port, or again on the one given.
@@ -55,6 +56,7 @@ func (b *fakeBroker) address() string { return b.listener.Addr().String() }
 func (b *fakeBroker) stop() {
 	b.listener.Close()
 	b.mu.Lock()
+	b.stopped = true
 	for _, conn := range b.conns {
 		conn.Close()
 	}
@@ -108,6 +110,9 @@ func (b *fakeBroker) remember(id string, conn net.Conn) {
 		id = conn.RemoteAddr().String()
 	}
 	b.conns[id] = conn
+	if b.stopped { // it was taken just before the listener closed
+		conn.Close()
+	}
 }
 
 // isMute waits for the other side to go away, if the broker is one that never answers.

@@ -20,20 +20,23 @@ type envelope struct {
 	Context   *hopContext     `json:"context,omitempty"`
 }
 
-// hopContext hands on how far a message has come, so that two devices which answer each other are stopped by the service.
+// hopContext hands on how far a message has come, so that two devices which answer each other are stopped by the service, and which press
+// a message answers.
 type hopContext struct {
-	Hops int `json:"hops"`
+	Hops    int    `json:"hops,omitempty"`
+	Press   string `json:"press,omitempty"`   // of what somebody pressed on a page
+	Answers string `json:"answers,omitempty"` // the press that this is the answer to
 }
 
-// envelop writes what is said as it goes over the wire. dest and hops are empty unless it is an answer.
-func envelop(s said, at time.Time, dest string, hops int) ([]byte, error) {
+// envelop writes what is said as it goes over the wire; to is empty unless it is an answer.
+func envelop(s said, at time.Time, to letter) ([]byte, error) {
 	data, err := json.Marshal(s.data)
 	if err != nil {
 		return nil, err
 	}
-	e := envelope{Type: s.kind, Data: data, Tags: s.tags, Dest: dest, Timestamp: at.UTC().Format("2006-01-02T15:04:05.000Z")}
-	if hops > 0 {
-		e.Context = &hopContext{hops}
+	e := envelope{Type: s.kind, Data: data, Tags: s.tags, Dest: to.from, Timestamp: at.UTC().Format("2006-01-02T15:04:05.000Z")}
+	if to.hops > 0 || to.press != "" {
+		e.Context = &hopContext{Hops: to.hops, Answers: to.press}
 	}
 	return json.Marshal(e)
 }
@@ -46,6 +49,7 @@ type letter struct {
 	order order
 	from  string
 	hops  int
+	press string // that it came from; empty if it came otherwise
 }
 
 // open reads a message from the messages topic. It is no letter if it must not be answered: it is our own,
@@ -61,7 +65,7 @@ func open(payload []byte, self string) (letter, bool) {
 	}
 	l := letter{order: o, from: e.Source}
 	if e.Context != nil {
-		l.hops = e.Context.Hops
+		l.hops, l.press = e.Context.Hops, e.Context.Press
 	}
 	return l, true
 }

@@ -88,22 +88,21 @@ func TestEnvelope(t *testing.T) {
 	at := time.Date(2026, 6, 1, 9, 0, 0, 5e6, time.FixedZone("somewhere", 7200))
 	for name, tt := range map[string]struct {
 		says said
-		dest string
-		hops int
+		to   letter
 		want string
 	}{
 		"a reading": {
-			said{"publish", doorData{"open"}, []string{"sensor"}}, "", 0,
+			said{"publish", doorData{"open"}, []string{"sensor"}}, letter{},
 			`{"msg_type":"publish","data":{"door":"open"},"tags":["sensor"],"timestamp":"2026-06-01T07:00:00.005Z"}`,
 		},
 		"an answer goes on counting hops": {
-			said{"publish", map[string]string{"answer": "pump off"}, nil}, "acme:local:operator", 2,
+			said{"publish", map[string]string{"answer": "pump off"}, nil}, letter{from: "acme:local:operator", hops: 2, press: "abc"},
 			`{"msg_type":"publish","data":{"answer":"pump off"},"timestamp":"2026-06-01T07:00:00.005Z",` +
-				`"dest":"acme:local:operator","context":{"hops":2}}`,
+				`"dest":"acme:local:operator","context":{"hops":2,"answers":"abc"}}`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := envelop(tt.says, at, tt.dest, tt.hops)
+			got, err := envelop(tt.says, at, tt.to)
 			if err != nil || string(got) != tt.want {
 				t.Errorf("envelop: %s, %v\nwant     %s", got, err, tt.want)
 			}

@@ -34,6 +34,7 @@ type Config struct {
 	Log    *slog.Logger     // nil discards
 
 	Every time.Duration    // how often the climate is reported; 0 means 3 s. The others follow from it
+	Past  time.Duration    // for how long it has stood when it is first connected, and measured; 0 means that it is new
 	Seed  uint64           // which greenhouse it is; 0 takes any
 	Now   func() time.Time // nil means time.Now
 }
@@ -51,14 +52,15 @@ func Names() []string {
 // A broker that is away is waited for; only a Config that can never work is an error.
 func Run(ctx context.Context, c Config) error {
 	c = c.withDefaults()
-	house := &greenhouse{now: c.Now, world: newWorld(c.Seed, c.Now())}
+	house := &greenhouse{now: c.Now, world: newWorld(c.Seed, c.Now().Add(-c.Past))}
+	stored := house.past()
 	devices := make([]*device, len(kinds))
 	for i, k := range kinds {
 		login, ok := c.Logins[k.name]
 		if !ok || strings.Count(login.Sub, ":") < 2 || login.JTI == "" {
 			return fmt.Errorf("start the demo: no usable login for %s", k.name)
 		}
-		devices[i] = &device{kind: k, login: login, house: house, broker: c.Broker, rhythm: c.Every, log: c.Log.With("device", k.name)}
+		devices[i] = &device{kind: k, login: login, house: house, broker: c.Broker, rhythm: c.Every, stored: stored[i], log: c.Log.With("device", k.name)}
 	}
 	var running sync.WaitGroup
 	for _, d := range devices {
@@ -90,6 +92,26 @@ type greenhouse struct {
 
 	mu    sync.Mutex
 	world *world // guarded by mu
+}
+
+// pastStep is how often devices measure while nothing takes what they have to say.
+const pastStep = 15 * time.Minute
+
+// past lives the greenhouse up to now. It gives what each kind of device has measured meanwhile and could tell nobody, as devices with a
+// memory of their own do.
+func (g *greenhouse) past() [][]measured {
+	all, last := make([][]measured, len(kinds)), make([]*world, len(kinds))
+	for at := g.world.at; at.Before(g.now().Add(-pastStep)); at = at.Add(pastStep) {
+		g.world.advance(at)
+		for i, k := range kinds {
+			for _, one := range k.report(g.world, last[i]) {
+				all[i] = append(all[i], measured{one, at})
+			}
+			now := *g.world
+			last[i] = &now
+		}
+	}
+	return all
 }
 
 // visit brings the world up to now and looks at it, or touches it.

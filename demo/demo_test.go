@@ -108,6 +108,34 @@ func TestEveryDeviceReportsAtOnceAndSaysGoodbye(t *testing.T) {
 	}
 }
 
+func TestADeviceTellsWhatItMeasuredBeforeAnybodyListened(t *testing.T) {
+	b := startBroker(t, "127.0.0.1:0", testLogins())
+	began := time.Now()
+	stop := runDemo(t, Config{Broker: b.address(), Logins: testLogins(), Every: time.Hour, Past: 6 * time.Hour})
+	defer stop()
+	var last time.Time
+	for n := 0; ; n++ {
+		h := hear(t, b, func(h heard) bool { return h.client == soilSub })
+		var e envelope
+		if err := json.Unmarshal(h.payload, &e); err != nil {
+			t.Fatal(err)
+		}
+		at, err := time.Parse(time.RFC3339, e.Timestamp)
+		if err != nil || !at.After(last) {
+			t.Fatalf("%s came after %v", h.payload, last)
+		}
+		if n == 0 && at.After(began.Add(-5*time.Hour)) {
+			t.Errorf("the first is of %v, want one of six hours ago", at)
+		}
+		if last = at; at.After(began.Add(-time.Minute)) {
+			if n != 24 {
+				t.Errorf("%d came before the newest, want one for each quarter of an hour", n)
+			}
+			return
+		}
+	}
+}
+
 func TestDeviceAnswersWhoAsked(t *testing.T) {
 	b := startBroker(t, "127.0.0.1:0", testLogins())
 	stop := runDemo(t, Config{Broker: b.address(), Logins: testLogins(), Every: time.Hour})

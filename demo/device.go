@@ -27,13 +27,14 @@ var (
 	errLost     = errors.New("connection lost")
 )
 
-// device is one pretend device. All fields are fixed once made.
+// device is one pretend device. All fields but one are fixed once made.
 type device struct {
 	kind
 	login  Login
 	house  *greenhouse
 	broker string
 	rhythm time.Duration // the greenhouse's rhythm, not yet the device's own
+	stored []measured    // what it has not told yet of the time before; owned by run
 	log    *slog.Logger
 }
 
@@ -139,7 +140,10 @@ func (s *session) live(ctx context.Context) error {
 	tick := time.NewTicker(max(s.every(s.rhythm), time.Millisecond))
 	defer tick.Stop()
 	s.log.InfoContext(ctx, "demo device is connected")
-	err := s.tell(ctx)
+	err := s.tellStored(ctx)
+	if err == nil {
+		err = s.tell(ctx)
+	}
 	for err == nil {
 		select {
 		case <-ctx.Done():
@@ -156,6 +160,17 @@ func (s *session) live(ctx context.Context) error {
 	return err
 }
 
+// tellStored tells what was measured before anybody listened. What the broker has acknowledged is not told again in the next session.
+func (s *session) tellStored(ctx context.Context) error {
+	for len(s.stored) > 0 {
+		if err := s.sendOf(ctx, s.stored[0].said, s.stored[0].at, letter{}); err != nil {
+			return fmt.Errorf("report what was stored: %w", err)
+		}
+		s.stored = s.stored[1:]
+	}
+	return nil
+}
+
 // tell reports whatever there is to say since the last time.
 func (s *session) tell(ctx context.Context) error {
 	var says []said
@@ -165,7 +180,7 @@ func (s *session) tell(ctx context.Context) error {
 		s.last = &now
 	})
 	for _, one := range says {
-		if err := s.send(ctx, one, "", 0); err != nil {
+		if err := s.send(ctx, one, letter{}); err != nil {
 			return fmt.Errorf("report: %w", err)
 		}
 	}
@@ -181,7 +196,7 @@ func (s *session) obeyLetter(ctx context.Context, l letter) error {
 	var text string
 	s.house.visit(func(w *world) { did, text = s.answer(w, l.order) })
 	reply := said{kind: "publish", data: map[string]string{"answer": text}}
-	if err := s.send(ctx, reply, l.from, l.hops); err != nil {
+	if err := s.send(ctx, reply, l); err != nil {
 		return fmt.Errorf("answer: %w", err)
 	}
 	if did != done {
@@ -192,8 +207,13 @@ func (s *session) obeyLetter(ctx context.Context, l letter) error {
 }
 
 // send publishes at QoS 1 and waits until the broker has it.
-func (s *session) send(ctx context.Context, one said, dest string, hops int) error {
-	payload, err := envelop(one, s.house.now(), dest, hops)
+func (s *session) send(ctx context.Context, one said, to letter) error {
+	return s.sendOf(ctx, one, s.house.now(), to)
+}
+
+// sendOf does so with what was measured at another time.
+func (s *session) sendOf(ctx context.Context, one said, at time.Time, to letter) error {
+	payload, err := envelop(one, at, to)
 	if err != nil {
 		return err
 	}

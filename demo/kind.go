@@ -22,6 +22,12 @@ type said struct {
 	tags []string
 }
 
+// measured is what it had to say at a moment.
+type measured struct {
+	said
+	at time.Time
+}
+
 // The data of the devices' messages. Units are those of the documented examples.
 type (
 	climateData struct {
@@ -52,7 +58,8 @@ var kinds = []kind{
 		name:   "greenhouse-climate",
 		every:  func(d time.Duration) time.Duration { return d },
 		report: reportClimate,
-		knows:  `{"report":"now"}`,
+		obey:   obeyClimate,
+		knows:  `{"roof":"open"}`,
 	},
 	{
 		name:   "greenhouse-soil",
@@ -98,6 +105,32 @@ func reportGateway(w, _ *world) []said {
 	return []said{
 		{"heartbeat", memoryData{int64(w.memFree), memTotal, int64(w.diskFree), diskSize}, []string{"system"}},
 		{"publish", linkData{int(math.Round(w.signal)), int64(w.at.Sub(w.started).Seconds())}, []string{"system", "status"}},
+	}
+}
+
+const (
+	coldestHeating = 5.0 // °C
+	warmestHeating = 30.0
+)
+
+// obeyClimate sets the heating, and moves the roof.
+func obeyClimate(w *world, o order) (outcome, string) {
+	if _, asked := o["heating"]; asked {
+		degrees, ok := o.number("heating", 0)
+		if !ok || degrees < coldestHeating || degrees > warmestHeating {
+			return refused, fmt.Sprintf("the heating can be set to %g to %g °C", coldestHeating, warmestHeating)
+		}
+		w.heated = degrees
+		return done, fmt.Sprintf("%g °C", degrees)
+	}
+	switch at := o.word("roof"); at {
+	case "open", "closed":
+		w.roofOpen = at == "open"
+		return done, "the roof is " + at
+	case "":
+		return unknown, ""
+	default:
+		return refused, `the roof can be "open" or "closed"`
 	}
 }
 

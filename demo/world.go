@@ -12,6 +12,7 @@ const (
 	heating       = 7.0  // °C that the closed house keeps above the air outside
 	coolsWithin   = 240  // seconds until an open door has let about two thirds of that out
 	warmsWithin   = 900  // seconds until a closed house has won about two thirds of it back
+	heatsWithin   = 120  // seconds until a heating that somebody has set has done about two thirds of its work
 	driesPerHour  = 4.0  // percentage points of soil moisture lost in an hour at 20 °C
 	pumpPerSecond = 0.25 // percentage points of soil moisture gained per second of watering
 	driest        = 28.0 // percent at which the pump starts by itself
@@ -37,6 +38,8 @@ type world struct {
 	soil        float64 // percent
 
 	pumpUntil time.Time
+	heated    float64 // °C that somebody has set the heating to; 0: nobody has
+	roofOpen  bool
 	doorOpen  bool
 	doorNext  time.Time // when somebody next passes the door
 
@@ -89,7 +92,10 @@ func (w *world) step(d time.Duration) {
 // air moves temperature and humidity towards what the door, the heating and the time of day ask for.
 func (w *world) air(seconds float64) {
 	warmth, within := outside(w.at)+w.drift+heating, float64(warmsWithin)
-	if w.doorOpen {
+	if w.heated > 0 {
+		warmth, within = max(w.heated, outside(w.at)+w.drift), heatsWithin
+	}
+	if w.doorOpen || w.roofOpen {
 		warmth, within = outside(w.at)+w.drift, coolsWithin
 	}
 	w.temperature = between(-5, towards(w.temperature, warmth, within, seconds), 45)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,17 @@ func TestKeysAreMadeListedAndWithdrawn(t *testing.T) {
 		}
 		try(t)
 	})
+}
+
+// Whoever is in another folder than their server makes a key that it does not know.
+func TestAKeyInANewFolderIsSaidToBeInOne(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "data")
+	for _, want := range []bool{true, false} {
+		_, errs, code := trellis(t, "key", "add", "shed", "--data", folder)
+		if code != 0 || strings.Contains(errs, "the folder "+folder+" is new") != want {
+			t.Errorf("key add ended with %d and said %q", code, errs)
+		}
+	}
 }
 
 func TestARevokedKeysSessionsEndWithinASecond(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 
 const (
 	talkerWindow = 16                     // messages of one talker that wait for their acknowledgement
-	talkerWaits  = time.Minute            // for the next packet: longer than anything here takes
+	talkerWaits  = 5 * time.Minute        // for the next packet: longer than anything here takes, also what another one waits for
 	talkerRests  = 500 * time.Millisecond // after a message was given back
 )
 

@@ -23,8 +23,8 @@ const (
 
 	// What a page is told of a message that was not taken.
 	notDelivered = "The message could not be delivered. It was not accepted; please send it again."
-	notConfirmed = "We sent the message, but the broker did not confirm it. It may or may not have arrived."
-	notInTime    = "The broker was too slow with what you sent before, so this was not sent. Please try again."
+	notConfirmed = "We sent the message, but it was not confirmed. It may or may not have arrived."
+	notInTime    = "Our link to the devices was too slow with what you sent before, so this was not sent. Please try again."
 )
 
 // fault is something that happens to the service, or on the way there, in the middle of a conversation.
@@ -46,7 +46,7 @@ var upstreamFaults = []fault{
 	{name: "killed", strike: func(c *conversation) { c.back.kill() }, heal: func(c *conversation) { c.back.start() }},
 	{name: "restarted", mosquitto: true, strike: func(c *conversation) { c.broker.stop() }, heal: func(c *conversation) { c.broker.start() }},
 	{name: "certificate expired", mosquitto: true, tls: true, why: "certificate",
-		sentence: "The broker's certificate is not accepted here, so we do not connect to it. Whoever runs this server can say why.",
+		sentence: "Our link to the devices is down: the certificate at its other end is not accepted here. Whoever runs this server can say why.",
 		strike:   func(c *conversation) { c.mqtt.show(c.signer.until(time.Now().Add(-time.Minute))) },
 		heal:     func(c *conversation) { c.mqtt.show(c.signer.until(time.Now().Add(time.Hour))) }},
 	{name: "MQTT down, claims up", strike: func(c *conversation) { c.mqtt.set(passShut) }, heal: func(c *conversation) { c.claimsAnswer(); c.mqtt.set(passOpen) }},
@@ -126,7 +126,7 @@ func (f fault) noticed(c *conversation) (sentence string, at time.Time) {
 		}
 	}
 	if f.sentence == "" {
-		return "(the page's own: Our link to the broker is down since …)", latest(told).at
+		return "(the page's own: Our link to its host is down since …)", latest(told).at
 	}
 	return f.sentence, latest(told).at
 }

@@ -122,13 +122,19 @@ func (s *Store) sweepNumber(ctx context.Context) error {
 // sweepSize removes messages when the file holds more than it may, and says so: it is more than anybody planned.
 func (s *Store) sweepSize(ctx context.Context) error {
 	gone := removed{}
-	for {
+	for first := true; ; first = false {
 		used, err := s.used(ctx)
 		if err != nil {
 			return err
 		}
 		if used <= s.keepBytes {
 			break
+		}
+		if first {
+			if err := s.sweepDrawn(ctx); err != nil {
+				return err
+			}
+			continue
 		}
 		was := gone.total()
 		if err := s.shrink(ctx, used, gone); err != nil {

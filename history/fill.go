@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pressly/goose/v3"
 
@@ -41,6 +42,8 @@ const fillAtOnce = 1000
 
 // fillSeries draws what was recorded before 00010.
 func fillSeries(ctx context.Context, tx *sql.Tx) error {
+	ready := preparedIn(tx)
+	defer ready.close()
 	for last := int64(0); ; {
 		type row struct {
 			id, received int64
@@ -58,12 +61,12 @@ func fillSeries(ctx context.Context, tx *sql.Tx) error {
 			if r.About == "" || byHand(r.Source, r.Payload) {
 				continue
 			}
-			at, found := delivered(r.Payload, fromStamp(r.received))
+			at, found, _ := carefully(func() (time.Time, []message.Reading) { return delivered(r.Payload, fromStamp(r.received)) })
 			for _, one := range found {
 				series.add(reading{r.Topic, r.About, one.Name}, one.Value, at)
 			}
 		}
-		if err := series.write(ctx, tx); err != nil {
+		if err := series.write(ready); err != nil {
 			return err
 		}
 	}
@@ -79,8 +82,10 @@ func fillValues(ctx context.Context, tx *sql.Tx) error {
 	if err != nil {
 		return err
 	}
+	ready := preparedIn(tx)
+	defer ready.close()
 	for _, topic := range topics {
-		if err := forget(ctx, tx, topic); err != nil { // they were not bounded by bytes before
+		if err := forget(ready, topic); err != nil { // they were not bounded by bytes before
 			return err
 		}
 	}
@@ -89,7 +94,7 @@ func fillValues(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	for _, id := range ids {
-		if err := fillFrom(ctx, tx, id); err != nil {
+		if err := fillFrom(ctx, ready, id); err != nil {
 			return err
 		}
 	}
@@ -97,19 +102,19 @@ func fillValues(ctx context.Context, tx *sql.Tx) error {
 }
 
 // fillFrom fills what one message is the newest of.
-func fillFrom(ctx context.Context, tx *sql.Tx, id int64) error {
+func fillFrom(ctx context.Context, ready *prepared, id int64) error {
 	var m message.Message
 	var received int64
-	err := tx.QueryRowContext(ctx, `SELECT topic, source, about, payload, received FROM messages WHERE id = ?`, id).
-		Scan(&m.Topic, &m.Source, &m.About, &m.Payload, &received)
+	err := ready.row(`SELECT topic, source, about, payload, received FROM messages WHERE id = ?`, []any{id},
+		&m.Topic, &m.Source, &m.About, &m.Payload, &received)
 	if err != nil {
 		return err
 	}
-	names, err := column[string](ctx, tx, `SELECT reading FROM latest WHERE message = ?`, id)
+	names, err := column[string](ctx, ready.tx, `SELECT reading FROM latest WHERE message = ?`, id)
 	if err != nil {
 		return err
 	}
-	at, found := delivered(m.Payload, fromStamp(received))
+	at, found, _ := carefully(func() (time.Time, []message.Reading) { return delivered(m.Payload, fromStamp(received)) })
 	hand := byHand(m.Source, m.Payload)
 	held := make(map[reading]noted, len(names))
 	for _, r := range found {
@@ -117,5 +122,5 @@ func fillFrom(ctx context.Context, tx *sql.Tx, id int64) error {
 			held[reading{m.Topic, m.About, r.Name}] = noted{message: id, size: len(m.Payload), value: r.Value, at: at, byHand: hand}
 		}
 	}
-	return remember(ctx, tx, held)
+	return remember(ready, held)
 }

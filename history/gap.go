@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -13,6 +14,8 @@ const (
 	GapStopped  = "stopped"  // the server did not run
 	GapUpstream = "upstream" // there was no link to another service's broker
 	GapUnheard  = "unheard"  // nobody had us listen to that service: no page was open, or pages went to it past us
+	GapFull     = "full"     // the disk was full
+	GapFailing  = "failing"  // the record could not be written for another reason
 )
 
 // Gap is a time in which nothing could be recorded of what was said.
@@ -25,13 +28,20 @@ type Gap struct {
 
 const (
 	aliveEvery = 20 * time.Second // how much of a gap after a crash may be taken for silence
-	leastGap   = time.Minute      // what is shorter is no gap: a restart is
+	leastGap   = 30 * time.Second // what is shorter is no gap: a restart is, also after a crash
+	lastNoted  = 2 * time.Second  // that an end may take to note that it is one
 	maxGaps    = 1000             // of one answer
 	gapsOfKey  = 5000             // that are kept of one key
 )
 
 // Resume notes when the server last recorded, if that is a while ago, as a gap. Call it once, before anything is recorded.
+//
+// What a crash has left in the write-ahead log goes into the file first. Some of it may have been read from the system's memory and never have
+// reached the disk, if a sync had failed: what would be recorded behind it could not be found after a power cut.
 func (s *Store) Resume(ctx context.Context) error {
+	if err := s.write.fold(ctx); err != nil {
+		return fmt.Errorf("make safe what is on record: %w", err)
+	}
 	now := s.clock()
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
 		var last int64
@@ -61,9 +71,41 @@ func setAlive(ctx context.Context, tx *sql.Tx, at time.Time) error {
 	return err
 }
 
-// stayAlive notes that recording goes on.
-func (s *Store) stayAlive(ctx context.Context) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error { return setAlive(ctx, tx, s.clock()) })
+// keepAlive notes again and again until ctx ends that recording goes on, and then when it ended, so that the next start knows how long it was off.
+func (s *Store) keepAlive(ctx context.Context) {
+	every := time.NewTicker(aliveEvery)
+	defer every.Stop()
+	noted := s.clock()
+	for {
+		select {
+		case <-ctx.Done():
+			late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastNoted)
+			defer cancel()
+			if err := s.stayAlive(late, noted); err != nil {
+				s.log.WarnContext(late, "history cannot note when it ended", "err", err)
+			}
+			return
+		case <-every.C:
+		}
+		if err := s.stayAlive(ctx, noted); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "history cannot note that it goes on", "err", err)
+		}
+		noted = s.clock() // afterwards: to wait for whoever writes is no gap
+	}
+}
+
+// stayAlive notes that recording goes on. Where the clock says that much more time has passed since that was noted than we waited, the machine
+// slept, or its clock stood still while it was off and has been set now: nothing was recorded meanwhile.
+func (s *Store) stayAlive(ctx context.Context, noted time.Time) error {
+	now := s.clock()
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		if now.Round(0).Sub(noted.Round(0)) >= aliveEvery+leastGap {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO gaps (whose, reason, began, ended) VALUES ('', ?, ?, ?)`, GapStopped, stamp(noted), stamp(now)); err != nil {
+				return err
+			}
+		}
+		return setAlive(ctx, tx, now)
+	})
 }
 
 // BeginGap notes that messages are missing from now on. A gap of the same key and reason that lasts already goes on.
@@ -84,11 +126,12 @@ func (s *Store) BeginGap(ctx context.Context, whose, reason string, at time.Time
 	return nil
 }
 
-// EndGap notes that they come again. One that was too short to matter is forgotten.
+// EndGap notes that they come again. One that was too short to matter is forgotten, but not that of a full disk: what came at QoS 0
+// meanwhile may be lost.
 func (s *Store) EndGap(ctx context.Context, whose, reason string, at time.Time) error {
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM gaps WHERE whose = ? AND reason = ? AND ended IS NULL AND began > ?`,
-			whose, reason, stamp(at.Add(-leastGap))); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM gaps WHERE whose = ? AND reason = ? AND ended IS NULL AND began > ? AND reason <> ?`,
+			whose, reason, stamp(at.Add(-leastGap)), GapFull); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `UPDATE gaps SET ended = max(began, ?3) WHERE whose = ?1 AND reason = ?2 AND ended IS NULL`, whose, reason, stamp(at))
@@ -100,10 +143,10 @@ func (s *Store) EndGap(ctx context.Context, whose, reason string, at time.Time) 
 	return nil
 }
 
-// Gaps gives those of a key and everybody's that touch the time from from to to, oldest first.
+// Gaps gives those of a key and everybody's that touch the time from from to to, oldest first: the newest where there are too many.
 func (s *Store) Gaps(ctx context.Context, whose string, from, to time.Time) ([]Gap, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT whose, reason, began, ended FROM gaps
-		WHERE whose IN ('', ?1) AND began < ?3 AND (ended IS NULL OR ended > ?2) ORDER BY began LIMIT ?4`, whose, stamp(from), stamp(to), maxGaps)
+		WHERE whose IN ('', ?1) AND began < ?3 AND (ended IS NULL OR ended > ?2) ORDER BY began DESC LIMIT ?4`, whose, stamp(from), stamp(to), maxGaps)
 	if err != nil {
 		return nil, fmt.Errorf("read gaps: %w", err)
 	}
@@ -119,5 +162,6 @@ func (s *Store) Gaps(ctx context.Context, whose string, from, to time.Time) ([]G
 		g.Began, g.Ended = fromStamp(began), fromNull(ended)
 		all = append(all, g)
 	}
+	slices.Reverse(all)
 	return all, rows.Err()
 }

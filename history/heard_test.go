@@ -30,3 +30,17 @@ func TestHeardIsWhatTheDeviceSaid(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// A device that counts its pages speaks of no page of ours.
+func TestADeviceThatSaysPageIsHeard(t *testing.T) {
+	s := openStore(t, t.TempDir(), Config{})
+	printer := at("1", noon, `{"size":"page"}`)
+	printer.Payload = []byte(`{"data":{"size":"page"},"source":"acme:local:shed"}`)
+	person := at("2", noon.Add(time.Minute), `{"size":"page"}`)
+	person.Payload = []byte(`{"data":{"t":1},"context":{"by":"page"}}`)
+	mustAppend(t, s, printer, person)
+	heard, err := s.Heard(context.Background(), Speaker{printer.Topic, printer.About}, 10)
+	if err != nil || len(heard) != 1 || !heard[0].Equal(noon) {
+		t.Errorf("heard %v, %v; want the device and not the person", heard, err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -52,31 +53,34 @@ func delivered(payload []byte, received time.Time) (time.Time, []message.Reading
 	return at, found
 }
 
+// carefully reads what strangers have sent: what a mistake in the program makes of one message must not keep all others out of the record,
+// or the server from starting.
+func carefully(read func() (time.Time, []message.Reading)) (at time.Time, found []message.Reading, broke error) {
+	defer func() {
+		if said := recover(); said != nil {
+			broke = fmt.Errorf("%v\n%s", said, debug.Stack())
+		}
+	}()
+	at, found = read()
+	return at, found, nil
+}
+
 // remember notes the newest message of each reading, and forgets what is too much of a topic.
-func remember(ctx context.Context, tx *sql.Tx, newest map[reading]noted) error {
-	if len(newest) == 0 {
-		return nil
-	}
-	note, err := tx.PrepareContext(ctx, `INSERT INTO latest (topic, about, reading, message, size, value, truth, at, by_hand)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET message = excluded.message, size = excluded.size, value = excluded.value, truth = excluded.truth,
-			at = excluded.at, by_hand = excluded.by_hand`)
-	if err != nil {
-		return err
-	}
-	defer note.Close()
-	quick := context.WithoutCancel(ctx)
+func remember(ready *prepared, newest map[reading]noted) error {
 	topics := make(map[string]struct{})
 	for r, n := range newest {
 		_, truth := n.value.(bool)
-		_, err := note.ExecContext(quick, r.topic, r.about, r.name, n.message, n.size, n.value, truth, stamp(n.at), n.byHand)
+		_, err := ready.exec(`INSERT INTO latest (topic, about, reading, message, size, value, truth, at, by_hand)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET message = excluded.message, size = excluded.size, value = excluded.value, truth = excluded.truth,
+				at = excluded.at, by_hand = excluded.by_hand`, r.topic, r.about, r.name, n.message, n.size, n.value, truth, stamp(n.at), n.byHand)
 		if err != nil {
 			return err
 		}
 		topics[r.topic] = struct{}{}
 	}
 	for topic := range topics {
-		if err := forget(quick, tx, topic); err != nil {
+		if err := forget(ready, topic); err != nil {
 			return err
 		}
 	}
@@ -84,15 +88,15 @@ func remember(ctx context.Context, tx *sql.Tx, newest map[reading]noted) error {
 }
 
 // forget drops the longest silent readings of a topic until the rest is within both bounds.
-func forget(ctx context.Context, tx *sql.Tx, topic string) error {
+func forget(ready *prepared, topic string) error {
 	var n, bytes int64
 	// A message counts once for each of its readings here, so this may only be too much, and it needs no sorting.
-	err := tx.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(size), 0) FROM latest WHERE topic = ?`, topic).Scan(&n, &bytes)
+	err := ready.row(`SELECT count(*), coalesce(sum(size), 0) FROM latest WHERE topic = ?`, []any{topic}, &n, &bytes)
 	if err != nil {
 		return err
 	}
 	if n > maxLatest {
-		_, err := tx.ExecContext(ctx, `DELETE FROM latest WHERE topic = ?1 AND (about, reading) IN (
+		_, err := ready.exec(`DELETE FROM latest WHERE topic = ?1 AND (about, reading) IN (
 			SELECT about, reading FROM latest WHERE topic = ?1 ORDER BY message, about, reading LIMIT ?2)`, topic, n-maxLatest)
 		if err != nil {
 			return err
@@ -101,7 +105,7 @@ func forget(ctx context.Context, tx *sql.Tx, topic string) error {
 	if bytes <= maxLatestBytes {
 		return nil
 	}
-	_, err = tx.ExecContext(ctx, `DELETE FROM latest WHERE topic = ?1 AND message <= (SELECT max(message) FROM (
+	_, err = ready.exec(`DELETE FROM latest WHERE topic = ?1 AND message <= (SELECT max(message) FROM (
 			SELECT message, sum(size) OVER (ORDER BY message DESC) AS bytes
 			FROM (SELECT DISTINCT message, size FROM latest WHERE topic = ?1))
 		WHERE bytes > ?2)`, topic, maxLatestBytes)

@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -31,14 +30,19 @@ func (s *Store) Append(ctx context.Context, batch []message.Message) error {
 	}
 	began := time.Now()
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		newest, series, err := insertAll(ctx, tx, batch)
+		ready := preparedIn(tx)
+		defer ready.close()
+		newest, series, alive, err := s.insertAll(ctx, ready, batch)
 		if err != nil {
 			return err
 		}
-		if err := remember(ctx, tx, newest); err != nil {
+		if err := alive.write(ready); err != nil {
 			return err
 		}
-		return series.write(ctx, tx)
+		if err := remember(ready, newest); err != nil {
+			return err
+		}
+		return series.write(ready)
 	})
 	s.counts.note(len(batch), time.Since(began), err)
 	if err != nil {
@@ -48,38 +52,25 @@ func (s *Store) Append(ctx context.Context, batch []message.Message) error {
 	return nil
 }
 
-// insertAll inserts what is new and says which message is now the newest of each reading, and what it adds to what is drawn over time.
-func insertAll(ctx context.Context, tx *sql.Tx, batch []message.Message) (map[reading]noted, *drawn, error) {
-	// Asking first, where ON CONFLICT would use up an id: retention counts on ids without gaps.
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO messages (uid, received, topic, source, about, payload)
-		SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM messages WHERE uid = ?1)`)
+// insertAll inserts what is new and says which message is now the newest of each reading, what it adds to what is drawn over time, and who is
+// alive.
+func (s *Store) insertAll(ctx context.Context, ready *prepared, batch []message.Message) (map[reading]noted, *drawn, signs, error) {
+	newest, series, alive := make(map[reading]noted), newDrawn(), signs{}
+	ids, err := insert(ctx, ready, batch)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	defer insert.Close()
-	newest, series := make(map[reading]noted), newDrawn()
-	quick := context.WithoutCancel(ctx) // the driver starts a goroutine per statement to watch for an end; tx watches already
-	for i := range batch {
+	for i, id := range ids {
 		m := &batch[i]
-		if i%256 == 0 && ctx.Err() != nil {
-			return nil, nil, ctx.Err()
-		}
-		id, err := inserted(insert.ExecContext(quick, sql.NullString{String: m.ID, Valid: m.ID != ""}, stamp(m.Received),
-			m.Topic, m.Source, m.About, orEmpty(m.Payload)))
-		if err != nil {
-			return nil, nil, err
-		}
 		if id == 0 {
 			continue // recorded before
 		}
 		if m.About == "" {
 			continue // no readings of anybody
 		}
-		at, found := delivered(m.Payload, m.Received)
-		if found == nil {
-			found = message.Readings(m.Data) // nothing in the envelope may hide what the data say
-		}
+		at, found := s.readings(m)
 		hand := byHand(m.Source, m.Payload)
+		alive.note(m, hand)
 		for _, r := range found {
 			of := reading{m.Topic, m.About, r.Name}
 			if !hand {
@@ -88,31 +79,20 @@ func insertAll(ctx context.Context, tx *sql.Tx, batch []message.Message) (map[re
 			newest[of] = noted{message: id, size: len(m.Payload), value: r.Value, at: at, byHand: hand}
 		}
 	}
-	return newest, series, nil
+	return newest, series, alive, nil
 }
 
-// inserted gives the id of the row that was inserted; 0 means that none was.
-func inserted(done sql.Result, err error) (int64, error) {
-	if err != nil {
-		return 0, err
+// readings are those of a message, and of when they are. A message whose reading fails has none.
+func (s *Store) readings(m *message.Message) (time.Time, []message.Reading) {
+	at, found, broke := carefully(func() (time.Time, []message.Reading) { return s.reader(m) })
+	if broke == nil {
+		return at, found
 	}
-	if n, err := done.RowsAffected(); err != nil || n == 0 {
-		return 0, err
+	if s.counts.unread.Add(1) == 1 { // whoever can send one can send many
+		s.log.Error("reading a message failed, which is a mistake in the program: it is recorded without readings, and further ones are only counted",
+			"about", m.About, "err", broke)
 	}
-	return done.LastInsertId()
-}
-
-// orEmpty makes nil an empty value, which is not NULL.
-func orEmpty(b []byte) []byte {
-	if b == nil {
-		return []byte{}
-	}
-	return b
-}
-
-// Recent gives at most limit messages on the topics that wanted accepts, newest first. A nil wanted accepts all.
-func (s *Store) Recent(ctx context.Context, wanted func(topic string) bool, limit int) ([]Record, error) {
-	return s.recent(ctx, wanted, limit, math.MaxInt64)
+	return m.Received, nil
 }
 
 // Last gives the newest message on a topic as it was delivered; nil if there is none.
@@ -125,13 +105,8 @@ func (s *Store) Last(ctx context.Context, topic string) ([]byte, error) {
 	return payload, nil
 }
 
-// RecentShort leaves out those of the limit newest whose payload is longer than size: what it reads is bounded by the two,
-// whatever others send.
-func (s *Store) RecentShort(ctx context.Context, wanted func(topic string) bool, limit, size int) ([]Record, error) {
-	return s.recent(ctx, wanted, limit, int64(size))
-}
-
-func (s *Store) recent(ctx context.Context, wanted func(string) bool, limit int, size int64) ([]Record, error) {
+// Recent gives at most limit messages on the topics that wanted accepts, newest first. A nil wanted accepts all.
+func (s *Store) Recent(ctx context.Context, wanted func(topic string) bool, limit int) ([]Record, error) {
 	if limit <= 0 {
 		return nil, nil
 	}
@@ -146,22 +121,23 @@ func (s *Store) recent(ctx context.Context, wanted func(string) bool, limit int,
 	}
 	found := make([]Record, 0, len(ids))
 	for _, id := range ids {
-		var r Record
-		var at int64
-		var source string
-		// Not a condition of recentIDs: looking for short ones could walk through everything that is kept.
-		err := tx.QueryRowContext(ctx, `SELECT topic, payload, received, about, source FROM messages WHERE id = ? AND length(payload) <= ?`, id, size).
-			Scan(&r.Topic, &r.Payload, &at, &r.About, &source)
-		if errors.Is(err, sql.ErrNoRows) {
-			continue
-		}
+		r, err := recordOf(ctx, tx, id)
 		if err != nil {
 			return nil, fmt.Errorf("read recent messages: %w", err)
 		}
-		r.Received, r.ByHand = fromStamp(at), byHand(source, r.Payload)
 		found = append(found, r)
 	}
 	return found, nil
+}
+
+// recordOf reads one message.
+func recordOf(ctx context.Context, tx *sql.Tx, id int64) (r Record, err error) {
+	var at int64
+	var source string
+	err = tx.QueryRowContext(ctx, `SELECT topic, payload, received, about, source FROM messages WHERE id = ?`, id).
+		Scan(&r.Topic, &r.Payload, &at, &r.About, &source)
+	r.Received, r.ByHand = fromStamp(at), byHand(source, r.Payload)
+	return r, err
 }
 
 // recentIDs finds the newest messages by topic: there are few topics, and a reader of one of them must not cost a walk

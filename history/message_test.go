@@ -1,9 +1,11 @@
 package history
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -251,5 +253,31 @@ func TestRecentTellsWhatAPersonSent(t *testing.T) {
 	found, err := s.Recent(t.Context(), nil, 10)
 	if err != nil || len(found) != 3 || !found[0].ByHand || !found[1].ByHand || found[2].ByHand {
 		t.Errorf("%+v %v", found, err)
+	}
+}
+
+// One message that the program cannot read must not keep all others out of the record.
+func TestAMessageThatCannotBeReadIsRecordedWithoutReadings(t *testing.T) {
+	var said bytes.Buffer
+	s := openStore(t, t.TempDir(), Config{Log: slog.New(slog.NewTextHandler(&said, nil))})
+	s.reader = func(m *message.Message) (time.Time, []message.Reading) {
+		if bytes.Contains(m.Payload, []byte("13")) {
+			panic("thirteen")
+		}
+		return m.Heard()
+	}
+	mustAppend(t, s, publish("1", shed, `{"t":12}`), publish("2", shed, `{"t":13}`), publish("3", shed, `{"u":13}`), publish("4", shed, `{"v":14}`))
+	values, err := s.Values(t.Context(), nil)
+	if err != nil || len(values) != 2 || values[0].Value != 12.0 || values[1].Value != 14.0 {
+		t.Errorf("values %+v, %v", values, err)
+	}
+	if n := count(t, s, "messages"); n != 4 {
+		t.Errorf("%d messages are recorded", n)
+	}
+	if got := s.Stats().Unread; got != 2 {
+		t.Errorf("%d are counted", got)
+	}
+	if n := strings.Count(said.String(), "thirteen"); n != 1 {
+		t.Errorf("it was said %d times: %s", n, said.String())
 	}
 }

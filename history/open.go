@@ -15,11 +15,20 @@ import (
 	"strings"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver named "sqlite"
+	"modernc.org/sqlite" // it is also the driver named "sqlite"
 )
 
 //go:embed migrations/*.sql
 var migrations embed.FS
+
+// sqliteFull is what SQLite calls a full disk; its further distinctions are in higher bits.
+const sqliteFull = 13
+
+// IsFull says whether an error of this package means that the disk is full.
+func IsFull(err error) bool {
+	said, is := errors.AsType[*sqlite.Error](err)
+	return is && said.Code()&0xff == sqliteFull
+}
 
 // lockName is an empty database of its own: whoever holds it exclusively may migrate. The lock ends with its process.
 const lockName = "migrate.lock"
@@ -112,11 +121,7 @@ func migrate(ctx context.Context, db *sql.DB, dir string) (err error) {
 	if err := db.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
 		return err
 	}
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	all, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(steps()...))
+	all, err := provider(db)
 	if err != nil {
 		return err
 	}
@@ -127,40 +132,77 @@ func migrate(ctx context.Context, db *sql.DB, dir string) (err error) {
 	if _, err := all.Up(ctx); err != nil {
 		return fmt.Errorf("migrate (a copy from before is %s): %w", backup, err)
 	}
+	if err := keepCopy(dir, backup); err != nil {
+		return fmt.Errorf("keep the copy from before migrating: %w", err)
+	}
 	return nil
 }
 
+// provider knows all migrations.
+func provider(db *sql.DB) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(steps()...))
+}
+
+const (
+	copyName = fileName + ".before-"
+	underWay = ".under-way" // ends the name of a copy until all migrations are done
+)
+
 // backUp copies the file before it becomes a newer version's, since there is no way back, and gives the copy's name: empty where
-// there is nothing to lose. Copies of earlier versions go.
+// there is nothing to lose. Where a process ended between two migrations, its copy is the only one from before: it stays, and no other is
+// made of what is half done.
 func backUp(ctx context.Context, db *sql.DB, all *goose.Provider, dir string) (string, error) {
 	version, err := all.GetDBVersion(ctx)
 	if err != nil || version == 0 {
 		return "", err
 	}
+	copied := filepath.Join(dir, fmt.Sprintf("%s%05d%s", copyName, version+1, underWay))
+	begun, err := filepath.Glob(filepath.Join(dir, copyName+"*"+underWay)) // oldest first
+	if err != nil {
+		return "", err
+	}
+	if len(begun) > 0 && begun[0] < copied {
+		return begun[0], nil
+	}
 	pending, err := all.HasPending(ctx)
 	if err != nil || !pending {
 		return "", err
 	}
-	copied := filepath.Join(dir, fmt.Sprintf("%s.before-%05d", fileName, version+1))
 	if err := os.Remove(copied); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", cause(err)
+	}
+	if err := touch(copied); err != nil { // before SQLite does, so that nobody else can read it meanwhile
 		return "", cause(err)
 	}
 	if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, copied); err != nil {
 		return "", err
 	}
-	if err := os.Chmod(copied, 0o600); err != nil {
-		return "", cause(err)
+	return copied, syncFolder(dir)
+}
+
+// keepCopy gives the copy its lasting name when all is migrated. Copies of other versions go.
+func keepCopy(dir, backup string) error {
+	if backup == "" {
+		return nil
 	}
-	older, err := filepath.Glob(filepath.Join(dir, fileName+".before-*"))
+	lasting := strings.TrimSuffix(backup, underWay)
+	if err := os.Rename(backup, lasting); err != nil {
+		return err
+	}
+	all, err := filepath.Glob(filepath.Join(dir, copyName+"*"))
 	if err != nil {
-		return "", err
+		return err
 	}
-	for _, name := range older {
-		if name != copied {
+	for _, name := range all {
+		if name != lasting {
 			err = errors.Join(err, os.Remove(name))
 		}
 	}
-	return copied, errors.Join(err, syncFolder(dir))
+	return errors.Join(err, syncFolder(dir))
 }
 
 func lockMigration(ctx context.Context, dir string) (unlock func() error, err error) {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -28,7 +27,9 @@ type Page struct {
 const (
 	usualPage = 100
 	longPage  = 1000
-	maxWalk   = 20_000 // messages that one page looks at: who asks for what is rare gets a short page, and asks again
+	maxPage   = 4 << 20 // bytes of payload; what comes behind is on the next page
+	maxWalk   = 20_000  // messages that one page looks at: who asks for what is rare gets a short page, and asks again
+	leastWalk = 16      // of each topic, however many there are
 )
 
 // Page gives messages of the topics that wanted accepts; nil accepts all.
@@ -55,94 +56,129 @@ func (s *Store) page(ctx context.Context, wanted func(string) bool, of PageOf) (
 	if err != nil {
 		return page, err
 	}
-	found := map[int64]Record{}
+	if wanted != nil {
+		topics = slices.DeleteFunc(topics, func(topic string) bool { return !wanted(topic) })
+	}
+	w := walker{tx: tx, of: of, last: last, most: limit + 1, look: max(leastWalk, maxWalk/max(1, len(topics)))}
 	reached := first // what is older was not looked at on some topic
 	for _, topic := range topics {
-		if wanted != nil && !wanted(topic) {
-			continue
-		}
-		to, err := walk(ctx, tx, topic, of.About, first, last, limit+1, found)
+		to, err := w.walk(ctx, topic, max(first, w.floor))
 		if err != nil {
 			return page, err
 		}
 		reached = max(reached, to)
 	}
-	ids := make([]int64, 0, len(found))
-	for id := range found {
-		if id >= reached {
-			ids = append(ids, id)
-		}
-	}
-	slices.SortFunc(ids, func(a, b int64) int { return cmp.Compare(b, a) })
+	ids := slices.DeleteFunc(w.ids, func(id int64) bool { return id < reached })
 	if len(ids) > limit {
 		ids, page.Next = ids[:limit], ids[limit-1]
 	} else if reached > first {
 		page.Next = reached
 	}
-	for _, id := range ids {
-		page.Messages = append(page.Messages, found[id])
-	}
-	return page, nil
+	return page, page.read(ctx, tx, ids)
 }
 
+// read fills a page with these messages, or with as many of them as are not too much.
+func (p *Page) read(ctx context.Context, tx *sql.Tx, ids []int64) error {
+	size := 0
+	for _, id := range ids {
+		r, err := recordOf(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		p.Messages = append(p.Messages, r)
+		if size += len(r.Payload); size >= maxPage && id != ids[len(ids)-1] {
+			p.Next = id
+			return nil
+		}
+	}
+	return nil
+}
+
+// jumped is how many messages around the edge of a time are looked at: after a clock was set back, what is recorded last is not what was received
+// last, and messages from before and after lie among each other by time.
+const jumped = 200
+
 // between says which ids are in question. Messages are recorded in the order in which they are received, but for those that come in
-// the same moment.
+// the same moment, and where the clock was set back: within asks once more.
 func between(ctx context.Context, tx *sql.Tx, of PageOf) (first, last int64, err error) {
 	last = math.MaxInt64
 	if of.Before > 0 {
 		last = of.Before - 1
 	}
-	at := func(query string, when time.Time, none int64) (id int64, err error) {
-		err = tx.QueryRowContext(ctx, query, stamp(when)).Scan(&id)
-		if errors.Is(err, sql.ErrNoRows) {
-			return none, nil
-		}
-		return id, err
+	edge := func(query string, args ...any) (id sql.NullInt64, err error) {
+		return id, tx.QueryRowContext(ctx, query, args...).Scan(&id)
 	}
 	if !of.From.IsZero() {
-		if first, err = at(`SELECT id FROM messages WHERE received >= ? ORDER BY received, id LIMIT 1`, of.From, math.MaxInt64); err != nil {
-			return 0, 0, err
-		}
-	}
-	if !of.To.IsZero() {
-		newest, err := at(`SELECT id FROM messages WHERE received < ? ORDER BY received DESC, id DESC LIMIT 1`, of.To, 0)
+		oldest, err := edge(`SELECT min(id) FROM (SELECT id FROM messages WHERE received >= ? ORDER BY received, id LIMIT ?)`, stamp(of.From), jumped)
 		if err != nil {
 			return 0, 0, err
 		}
-		last = min(last, newest)
+		if first = oldest.Int64; !oldest.Valid {
+			first = math.MaxInt64
+		}
+	}
+	if !of.To.IsZero() {
+		newest, err := edge(`SELECT max(id) FROM (SELECT id FROM messages WHERE received < ? ORDER BY received DESC, id DESC LIMIT ?)`, stamp(of.To), jumped)
+		if err != nil {
+			return 0, 0, err
+		}
+		// Until the clock has caught up, the newest of all may be further back than that.
+		end, err := edge(`SELECT max(id) FROM messages WHERE id = (SELECT max(id) FROM messages) AND received < ?`, stamp(of.To))
+		if err != nil {
+			return 0, 0, err
+		}
+		last = min(last, max(newest.Int64, end.Int64))
 	}
 	return first, last, nil
 }
 
-// walk looks at one topic, newest first, and says how far it came: everything from there on is in found, or is not wanted.
-func walk(ctx context.Context, tx *sql.Tx, topic, about string, first, last int64, most int, found map[int64]Record) (reached int64, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT id, payload, received, about, source FROM messages
-		WHERE topic = ? AND id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?`, topic, first, last, maxWalk)
+// walker finds the newest messages of one topic after the other. It reads no payload: who asks for what is not there must not cost one.
+type walker struct {
+	tx         *sql.Tx
+	of         PageOf
+	last       int64
+	most, look int
+
+	ids   []int64 // newest first
+	floor int64   // no older message can be among the most newest any more
+}
+
+// walk looks at one topic and says how far it came: everything from there on is in ids, or is not wanted.
+func (w *walker) walk(ctx context.Context, topic string, first int64) (reached int64, err error) {
+	rows, err := w.tx.QueryContext(ctx, `SELECT id, received, about FROM messages WHERE topic = ? AND id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?`,
+		topic, first, w.last, w.look)
 	if err != nil {
 		return 0, err
 	}
 	defer rows.Close()
 	walked, taken, id := 0, 0, int64(0)
-	for taken < most && rows.Next() {
-		r := Record{Topic: topic}
+	for taken < w.most && rows.Next() {
 		var at int64
-		var source string
-		if err := rows.Scan(&id, &r.Payload, &at, &r.About, &source); err != nil {
+		var about string
+		if err := rows.Scan(&id, &at, &about); err != nil {
 			return 0, err
 		}
 		walked++
-		if about != "" && r.About != about {
-			continue
+		if (w.of.About == "" || about == w.of.About) && w.of.within(fromStamp(at)) {
+			taken++
+			w.ids = append(w.ids, id)
 		}
-		taken++
-		r.Received, r.ByHand = fromStamp(at), byHand(source, r.Payload)
-		found[id] = r
 	}
 	if err := rows.Err(); err != nil {
 		return 0, err
 	}
-	if taken == most || walked == maxWalk {
+	slices.SortFunc(w.ids, func(a, b int64) int { return cmp.Compare(b, a) })
+	if len(w.ids) >= w.most {
+		w.ids = w.ids[:w.most]
+		w.floor = w.ids[w.most-1]
+	}
+	if taken == w.most || walked == w.look {
 		return id, nil
 	}
-	return first, nil
+	return 0, nil
+}
+
+// within asks once more: when the clock was set back, ids and times do not go the same way.
+func (of PageOf) within(at time.Time) bool {
+	return (of.From.IsZero() || !at.Before(of.From)) && (of.To.IsZero() || at.Before(of.To))
 }

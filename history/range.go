@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -33,6 +34,7 @@ type Drawn struct {
 	Every   time.Duration // that the points are apart, at least
 	Points  []Point       // oldest first
 	Changes []Change      // oldest first; the first one may be from before the span
+	More    bool          // there were too many changes: the earlier ones are left out
 }
 
 // maxChanges bounds what one answer holds.
@@ -54,16 +56,49 @@ func (s *Store) Range(ctx context.Context, wanted func(topic string) bool, span 
 	}
 	g := gridOf(span)
 	d := Drawn{Every: time.Duration(g.step) * time.Microsecond}
+	var whole time.Time // since when no series has left out a change
 	for _, id := range ids {
 		if err := d.addPoints(ctx, tx, id, span, g); err != nil {
 			return Drawn{}, fmt.Errorf("range of %q: %w", span.Reading, err)
 		}
-		if err := d.addChanges(ctx, tx, id, span); err != nil {
+		since, err := d.addChanges(ctx, tx, id, span)
+		if err != nil {
 			return Drawn{}, fmt.Errorf("range of %q: %w", span.Reading, err)
 		}
+		if since.After(whole) {
+			whole = since
+		}
 	}
-	d.settle()
+	d.settle(span.From, whole)
 	return d, nil
+}
+
+// Begins says since when anything is kept of a reading; zero where nothing is.
+func (s *Store) Begins(ctx context.Context, wanted func(topic string) bool, about, reading string) (first time.Time, err error) {
+	err = s.looking(ctx, func(tx *sql.Tx) error {
+		ids, err := seriesOf(ctx, tx, wanted, Span{About: about, Reading: reading})
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			// An hour whose minutes are kept begins with the first of them.
+			at, err := column[sql.NullInt64](ctx, tx, `SELECT min(at) FROM (
+					SELECT max(h.at, coalesce((SELECT min(m.at) FROM minutes AS m WHERE m.series = ?1 AND m.at >= h.at AND m.at < h.at + ?2), 0)) AS at
+						FROM (SELECT min(at) AS at FROM hours WHERE series = ?1) AS h
+					UNION ALL SELECT min(at) FROM changes WHERE series = ?1)`, id, time.Hour.Microseconds())
+			if err != nil {
+				return err
+			}
+			if begun := fromNull(at[0]); at[0].Valid && (first.IsZero() || begun.Before(first)) {
+				first = begun
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("since when %q is recorded: %w", reading, err)
+	}
+	return first, nil
 }
 
 // grid is the steps of a span: whole minutes, or whole hours where one step is two of them or more.
@@ -83,10 +118,22 @@ func gridOf(span Span) grid {
 	return grid{table, stamp(begin), step * unit.Microseconds()}
 }
 
-// addPoints sums up by step, in the database: a year is 8,760 hours.
+// lone are the hours whose minutes are not kept any more.
+const lone = ` AND NOT EXISTS (SELECT 1 FROM minutes AS m WHERE m.series = ?1 AND m.at >= hours.at AND m.at < hours.at + 3600000000)`
+
+// addPoints sums up by step, in the database: a year is 8,760 hours. Minutes go before hours: where they are gone it takes the hour.
 func (d *Drawn) addPoints(ctx context.Context, tx *sql.Tx, series int64, span Span, g grid) error {
-	rows, err := tx.QueryContext(ctx, `SELECT (at - ?2) / ?3, sum(n), min(low), max(high), sum(total) FROM `+g.table+`
-		WHERE series = ?1 AND at >= ?2 AND at < ?4 GROUP BY 1 ORDER BY 1`, series, g.begin, g.step, stamp(span.To))
+	err := d.addSums(ctx, tx, g.table, series, span, g)
+	if err == nil && g.table == "minutes" {
+		err = d.addSums(ctx, tx, "hours", series, span, g, lone)
+	}
+	return err
+}
+
+// addSums adds those of one table; settle puts them in one row.
+func (d *Drawn) addSums(ctx context.Context, tx *sql.Tx, table string, series int64, span Span, g grid, only ...string) error {
+	rows, err := tx.QueryContext(ctx, `SELECT (at - ?2) / ?3, sum(n), min(low), max(high), sum(total) FROM `+table+`
+		WHERE series = ?1 AND at >= ?2 AND at < ?4`+strings.Join(only, "")+` GROUP BY 1 ORDER BY 1`, series, g.begin, g.step, stamp(span.To))
 	if err != nil {
 		return err
 	}
@@ -104,35 +151,25 @@ func (d *Drawn) addPoints(ctx context.Context, tx *sql.Tx, series int64, span Sp
 	return rows.Err()
 }
 
-// addChanges takes what was said in the span, and what held when it began.
-func (d *Drawn) addChanges(ctx context.Context, tx *sql.Tx, series int64, span Span) error {
-	rows, err := tx.QueryContext(ctx, `SELECT at, value, truth FROM changes WHERE series = ?1 AND at < ?3
+// addChanges takes what was said in the span, and what held when it began. Where that is too much it gives since when all is taken.
+func (d *Drawn) addChanges(ctx context.Context, tx *sql.Tx, series int64, span Span) (since time.Time, err error) {
+	found, err := scanAll(ctx, tx, scanChange, `SELECT at, value, truth FROM changes WHERE series = ?1 AND at < ?3
 		AND at >= coalesce((SELECT max(at) FROM changes WHERE series = ?1 AND at <= ?2), ?2) ORDER BY at DESC LIMIT ?4`,
 		series, stamp(span.From), stamp(span.To), maxChanges)
-	if err != nil {
-		return err
+	if len(found) == maxChanges {
+		since = found[maxChanges-1].At
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var at int64
-		var truth bool
-		var c Change
-		if err := rows.Scan(&at, &c.Value, &truth); err != nil {
-			return err
-		}
-		if number, is := c.Value.(int64); is && truth {
-			c.Value = number != 0
-		}
-		c.At = fromStamp(at)
-		d.Changes = append(d.Changes, c)
-	}
-	return rows.Err()
+	d.Changes = append(d.Changes, found...)
+	return since, err
 }
 
 // settle puts what came on several topics, of several keys of one entity, in one row.
-func (d *Drawn) settle() {
+func (d *Drawn) settle(from, whole time.Time) {
+	d.Changes = slices.DeleteFunc(d.Changes, func(c Change) bool { return c.At.Before(whole) })
 	slices.SortStableFunc(d.Changes, func(a, b Change) int { return a.At.Compare(b.At) })
-	d.Changes = d.Changes[max(0, len(d.Changes)-maxChanges):]
+	n := len(d.Changes)
+	d.Changes = d.Changes[max(0, n-maxChanges):]
+	d.More = whole.After(from) || n > maxChanges
 	slices.SortStableFunc(d.Points, func(a, b Point) int { return a.At.Compare(b.At) })
 	kept := d.Points[:0]
 	for _, p := range d.Points {
@@ -154,21 +191,26 @@ func (p Point) and(q Point) Point {
 	}
 }
 
+// maxTogether is of how many topics one entity's reading is drawn together: in front of any broker a device may make them up.
+const maxTogether = 16
+
+// seriesOf finds the series that are drawn together, those that began first.
 func seriesOf(ctx context.Context, tx *sql.Tx, wanted func(string) bool, span Span) ([]int64, error) {
-	topics, err := topicsOf(ctx, tx, "series")
+	rows, err := tx.QueryContext(ctx, `SELECT id, topic FROM series WHERE about = ? AND reading = ? ORDER BY id`, span.About, span.Reading)
 	if err != nil {
 		return nil, err
 	}
+	defer rows.Close()
 	var ids []int64
-	for _, topic := range topics {
-		if wanted != nil && !wanted(topic) {
-			continue
-		}
-		more, err := column[int64](ctx, tx, `SELECT id FROM series WHERE topic = ? AND about = ? AND reading = ?`, topic, span.About, span.Reading)
-		if err != nil {
+	for len(ids) < maxTogether && rows.Next() {
+		var id int64
+		var topic string
+		if err := rows.Scan(&id, &topic); err != nil {
 			return nil, err
 		}
-		ids = append(ids, more...)
+		if wanted == nil || wanted(topic) {
+			ids = append(ids, id)
+		}
 	}
-	return ids, nil
+	return ids, rows.Err()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -236,5 +237,130 @@ func TestTopicsThatAreManyAreForgotten(t *testing.T) {
 	}
 	if n := count(t, s, "latest WHERE topic = 'home/made-up-199'"); n != 1 {
 		t.Error("the newest is forgotten")
+	}
+}
+
+// The sum of numbers that are too large is none, and a sum that is none would let nothing be recorded any more.
+func TestHugeNumbersStopNobodysRecord(t *testing.T) {
+	s := openStore(t, t.TempDir(), Config{})
+	for i, data := range []string{`{"t":1.7e308}`, `{"t":1.7e308}`, `{"t":-1.7e308}`, `{"t":-1.7e308}`, `{"t":1e250}`, `{"t":20}`} {
+		mustAppend(t, s, at(fmt.Sprint("a", i), noon, data), at(fmt.Sprint("b", i), noon, data))
+	}
+	got := mustRange(t, s, Span{About: "shed", Reading: "t", From: noon, To: noon.Add(time.Hour), Points: 60})
+	if len(got.Points) != 1 || math.IsInf(got.Points[0].Mean, 0) || math.IsNaN(got.Points[0].Mean) {
+		t.Errorf("points %+v, which no JSON can say", got.Points)
+	}
+	if n := count(t, s, "messages"); n != 12 {
+		t.Errorf("%d messages are recorded, want all", n)
+	}
+}
+
+// A range finds its series by an index, whatever others have made up, and reads nothing of their topics.
+func TestARangeReadsItsOwnSeriesOnly(t *testing.T) {
+	s := openStore(t, t.TempDir(), Config{})
+	for n := range 3 * maxTogether {
+		m := at(fmt.Sprint(n), noon, `{"t":1}`)
+		m.Topic = fmt.Sprintf("home/made-up-%02d", n)
+		mustAppend(t, s, m)
+	}
+	span := Span{About: "shed", Reading: "t", From: noon, To: noon.Add(time.Hour), Points: 60}
+	got, err := s.Range(context.Background(), func(topic string) bool { return topic > "home/made-up-10" }, span)
+	if err != nil || len(got.Points) != 1 || got.Points[0].N != maxTogether {
+		t.Errorf("%+v, %v; want %d of them together", got.Points, err, maxTogether)
+	}
+	for query, want := range map[string]string{
+		`SELECT id, topic FROM series WHERE about = 'a' AND reading = 'b' ORDER BY id`:                                                                                                "series_about",
+		`SELECT (at - 1) / 2, sum(n) FROM minutes WHERE series = 1 AND at >= 1 AND at < 2 GROUP BY 1 ORDER BY 1`:                                                                      "SEARCH minutes USING PRIMARY KEY (series=? AND at>? AND at<?)",
+		`SELECT id, received, about FROM messages WHERE topic = 'a' AND id BETWEEN 1 AND 2 ORDER BY id DESC LIMIT 3`:                                                                  "USING INDEX messages_topic (topic=? AND rowid>? AND rowid<?)",
+		`SELECT min(id) FROM (SELECT id FROM messages WHERE received >= 1 ORDER BY received, id LIMIT 200)`:                                                                           "USING COVERING INDEX messages_received",
+		`SELECT id FROM messages WHERE topic = 'a' AND id > 1 ORDER BY id LIMIT 1`:                                                                                                    "messages_topic",
+		`SELECT at, n FROM hours WHERE series = 1 AND at >= 1 AND at < 2 AND NOT EXISTS (SELECT 1 FROM minutes AS m WHERE m.series = 1 AND m.at >= hours.at AND m.at < hours.at + 3)`: "SEARCH m USING PRIMARY KEY (series=? AND at>? AND at<?)",
+		`SELECT whose FROM gaps WHERE whose IN ('', 'k') AND began < 2 AND (ended IS NULL OR ended > 1) ORDER BY began DESC LIMIT 1`:                                                  "USING INDEX gaps_whose (whose=? AND began<?)",
+	} {
+		if plan := planOf(t, s, query); !strings.Contains(plan, want) {
+			t.Errorf("%s\nis answered by %s\nwant %s", query, plan, want)
+		}
+	}
+}
+
+// planOf is how SQLite answers a query.
+func planOf(t *testing.T, s *Store, query string) string {
+	t.Helper()
+	rows, err := s.read.QueryContext(context.Background(), "EXPLAIN QUERY PLAN "+query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var steps []string
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+			t.Fatal(err)
+		}
+		steps = append(steps, step)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(steps, "; ")
+}
+
+// Minutes go before hours: a day of which only the hours are kept is no day in which nothing was heard.
+func TestADayIsDrawnByTheHourWhereItsMinutesAreGone(t *testing.T) {
+	s := openStore(t, t.TempDir(), Config{})
+	var all []message.Message
+	for n := range 24 * 12 {
+		all = append(all, at(fmt.Sprint(n), noon.Add(time.Duration(n)*5*time.Minute), fmt.Sprintf(`{"t":%d}`, n%12)))
+	}
+	mustAppend(t, s, all...)
+	day := Span{About: "shed", Reading: "t", From: noon, To: noon.Add(24 * time.Hour), Points: 288}
+	before := mustRange(t, s, day)
+	for {
+		if more, err := s.thin(t.Context()); err != nil || !more {
+			t.Fatal(more, err)
+		}
+		if n := count(t, s, "minutes WHERE at < "+fmt.Sprint(stamp(noon.Add(12*time.Hour)))); n == 0 {
+			break
+		}
+	}
+	after := mustRange(t, s, day)
+	if len(after.Points) <= 12 || len(after.Points) >= len(before.Points) {
+		t.Fatalf("%d points, and %d before: the first hours are to be one each", len(after.Points), len(before.Points))
+	}
+	if first := after.Points[0]; !first.At.Equal(noon) || first.N != 12 || first.Low != 0 || first.High != 11 || first.Mean != 5.5 {
+		t.Errorf("%+v is not the first hour", first)
+	}
+}
+
+func TestWhenTheRecordOfAReadingBegins(t *testing.T) {
+	s := openStore(t, t.TempDir(), Config{})
+	begins := func(reading string) time.Time {
+		t.Helper()
+		at, err := s.Begins(t.Context(), nil, "shed", reading)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	first := noon.Add(17*time.Minute + 3*time.Second)
+	mustAppend(t, s, at("1", first, `{"t":9,"door":"open"}`), at("2", first.Add(2*time.Hour), `{"t":9,"door":"shut"}`))
+	if got := begins("t"); !got.Equal(first.Truncate(time.Minute)) {
+		t.Errorf("numbers begin %s", got)
+	}
+	if got := begins("door"); !got.Equal(first) {
+		t.Errorf("words begin %s", got)
+	}
+	if got := begins("none"); !got.IsZero() {
+		t.Errorf("nothing begins %s", got)
+	}
+	if _, err := s.write.db.Exec(`DELETE FROM minutes`); err != nil {
+		t.Fatal(err)
+	}
+	if got := begins("t"); !got.Equal(noon) {
+		t.Errorf("hours begin %s", got)
+	}
+	if got, err := s.Begins(t.Context(), func(string) bool { return false }, "shed", "t"); err != nil || !got.IsZero() {
+		t.Errorf("who may hear nothing is told %s, %v", got, err)
 	}
 }

@@ -93,6 +93,9 @@ func (s *Store) removeAll(ctx context.Context, stretches []stretch, gone removed
 			if err != nil {
 				return err
 			}
+			if err := noteSwept(ctx, tx, piece.topic, piece.last); err != nil {
+				return err
+			}
 		}
 		return nil
 	})

@@ -54,7 +54,7 @@ func (s *Store) Commit(token string, data []byte, expiry time.Time) error {
 // Delete ends a session; one that is not there is no error.
 func (s *Store) Delete(token string) error {
 	hash := sha256.Sum256([]byte(token))
-	if _, err := s.write.Exec(`DELETE FROM sessions WHERE token = ?`, hash[:]); err != nil {
+	if _, err := s.write.ExecContext(context.Background(), `DELETE FROM sessions WHERE token = ?`, hash[:]); err != nil {
 		return fmt.Errorf("end session: %w", err)
 	}
 	return nil
@@ -76,8 +76,16 @@ func (s *Store) PutCode(ctx context.Context, hash [32]byte, expires time.Time) e
 	return nil
 }
 
-// TakeCode says whether the code was there and has not ended. It is true once.
+// TakeCode says whether the code was there and has not ended. It is true once. A wrong one costs a read alone: anybody may try one.
 func (s *Store) TakeCode(ctx context.Context, hash [32]byte) (bool, error) {
+	var there bool
+	err := s.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM codes WHERE hash = ? AND expires > ?)`, hash[:], stamp(s.clock())).Scan(&there)
+	if err != nil {
+		return false, fmt.Errorf("take code: %w", err)
+	}
+	if !there {
+		return false, nil
+	}
 	done, err := s.write.ExecContext(ctx, `DELETE FROM codes WHERE hash = ? AND expires > ?`, hash[:], stamp(s.clock()))
 	if err != nil {
 		return false, fmt.Errorf("take code: %w", err)

@@ -155,7 +155,7 @@ func TestSignInsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err := s.write.Exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+	_, err := s.write.db.Exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
 		INSERT INTO sessions SELECT randomblob(32), x'', ? FROM n`, maxSessions-2, stamp(noon.Add(2*time.Hour)))
 	if err != nil {
 		t.Fatal(err)

@@ -13,12 +13,13 @@ type Stats struct {
 	Batches  uint64        // in so many transactions
 	Took     time.Duration // all of them together, the wait for the disk and for other writers included
 	Failed   uint64        // transactions that were not recorded
+	Unread   uint64        // messages that are recorded without their readings, since reading them failed
 }
 
 // counts are the numbers behind [Stats].
 type counts struct {
-	messages, batches, failed atomic.Uint64
-	took                      atomic.Int64
+	messages, batches, failed, unread atomic.Uint64
+	took                              atomic.Int64
 }
 
 // note counts one call of Append. One that its caller gave up is no failure.
@@ -39,6 +40,6 @@ func (c *counts) note(messages int, took time.Duration, err error) {
 func (s *Store) Stats() Stats {
 	return Stats{
 		Messages: s.counts.messages.Load(), Batches: s.counts.batches.Load(),
-		Took: time.Duration(s.counts.took.Load()), Failed: s.counts.failed.Load(),
+		Took: time.Duration(s.counts.took.Load()), Failed: s.counts.failed.Load(), Unread: s.counts.unread.Load(),
 	}
 }

@@ -18,7 +18,7 @@ func TestWhatIsRecordedIsCounted(t *testing.T) {
 	if err := s.Append(over, batchOf("c", 1)); err == nil || s.Stats().Failed != 0 {
 		t.Errorf("given up: %v, %+v", err, s.Stats())
 	}
-	if _, err := s.write.Exec(`DROP TABLE messages`); err != nil {
+	if _, err := s.write.db.Exec(`DROP TABLE messages`); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Append(t.Context(), batchOf("d", 1)); err == nil || s.Stats().Failed != 1 || s.Stats().Messages != 5 {

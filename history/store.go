@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"trellis/message"
 )
 
 // Config says how a Store behaves. The zero value works.
@@ -37,16 +39,20 @@ type Store struct {
 	keep      int
 	keepFor   time.Duration
 	topics    int
+	pressed   pressLimits
+	settings  int
 	keepBytes int64
 	sync      time.Duration
 	log       *slog.Logger
 	clock     func() time.Time
+	reader    func(*message.Message) (time.Time, []message.Reading)
 
-	appended atomic.Int64  // bytes recorded since the last sweep
-	swollen  chan struct{} // asks for a sweep before its time
-	counts   counts
+	appended   atomic.Int64  // bytes recorded since the last sweep
+	swollen    chan struct{} // asks for a sweep before its time
+	drawnUntil int64         // sweep's own: what is drawn was swept up to this moment
+	counts     counts
 
-	write *sql.DB // one connection: SQLite has one writer, and waiting in Go is fair
+	write *writer // one connection: SQLite has one writer, and waiting in Go is fair
 	read  *sql.DB
 
 	mu       sync.Mutex
@@ -57,8 +63,8 @@ type Store struct {
 
 // Open opens the file in the folder dir, makes both if they are not there, and brings an older file up to date.
 func Open(ctx context.Context, dir string, cfg Config) (*Store, error) {
-	s := &Store{keep: cfg.KeepMessages, keepFor: cfg.Keep, topics: keptTopics, keepBytes: cfg.KeepBytes, sync: cfg.Sync, log: cfg.Log, clock: time.Now,
-		swollen: make(chan struct{}, 1)}
+	s := &Store{keep: cfg.KeepMessages, keepFor: cfg.Keep, topics: keptTopics, pressed: pressLimits{maxPresses, maxInADay}, settings: maxSettings, keepBytes: cfg.KeepBytes, sync: cfg.Sync, log: cfg.Log, clock: time.Now,
+		reader: (*message.Message).Heard, swollen: make(chan struct{}, 1)}
 	if s.keepBytes <= 0 {
 		s.keepBytes = defaultBytes
 	}
@@ -84,12 +90,13 @@ func (s *Store) open(ctx context.Context, dir string) error {
 	if s.sync > 0 {
 		level = "NORMAL"
 	}
-	var err error
 	// A transaction that began as a reader and became a writer could not wait for its turn, so the writer's begin as such.
-	if s.write, err = connect(file, 1, "immediate", "synchronous("+level+")"); err != nil {
+	db, err := connect(file, 1, "immediate", "synchronous("+level+")")
+	if err != nil {
 		return err
 	}
-	if err := migrate(ctx, s.write, dir); err != nil {
+	s.write = &writer{db: db, log: s.log}
+	if err := migrate(ctx, db, dir); err != nil {
 		return err
 	}
 	if s.read, err = connect(file, readers+1, "deferred", "query_only(1)"); err != nil {
@@ -115,7 +122,7 @@ func (s *Store) Close() error {
 		errs = append(errs, s.read.Close())
 	}
 	if s.write != nil {
-		errs = append(errs, s.write.Close()) // last, so that the write-ahead log is folded in
+		errs = append(errs, s.write.db.Close()) // last, so that the write-ahead log is folded in
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close history: %w", err)
@@ -124,17 +131,7 @@ func (s *Store) Close() error {
 }
 
 // inTx runs do in one transaction of the writer.
-func (s *Store) inTx(ctx context.Context, do func(*sql.Tx) error) error {
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	if err := do(tx); err != nil {
-		_ = tx.Rollback() // the first error is the one to tell
-		return err
-	}
-	return tx.Commit()
-}
+func (s *Store) inTx(ctx context.Context, do func(*sql.Tx) error) error { return s.write.inTx(ctx, do) }
 
 // stamp is how a time is stored.
 func stamp(t time.Time) int64 { return t.UnixMicro() }

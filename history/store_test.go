@@ -73,12 +73,15 @@ func TestFullDiskIsOneLineAndPasses(t *testing.T) {
 	limit := func(pages int) {
 		t.Helper()
 		var got int
-		if err := s.write.QueryRow(fmt.Sprint("PRAGMA max_page_count = ", pages)).Scan(&got); err != nil {
+		if err := s.write.db.QueryRow(fmt.Sprint("PRAGMA max_page_count = ", pages)).Scan(&got); err != nil {
 			t.Fatal(err)
 		}
 	}
 	limit(1) // no less than it has
 	err := s.Append(context.Background(), batchOf("A", 1000))
+	if !IsFull(err) || IsFull(nil) || IsFull(errors.New("full")) {
+		t.Errorf("%v is not told to be a full disk", err)
+	}
 	if err == nil || !strings.Contains(err.Error(), "record messages: database or disk is full") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("error %v", err)
 	}
@@ -89,6 +92,26 @@ func TestFullDiskIsOneLineAndPasses(t *testing.T) {
 	mustAppend(t, s, batchOf("A", 1000)...)
 	if n := count(t, s, "messages"); n != 1000 {
 		t.Errorf("%d messages, want 1000", n)
+	}
+}
+
+// What a sync that fails comes to is tested from outside, where one can fail.
+func TestAfterAFailedSyncNothingIsWritten(t *testing.T) {
+	s := openStore(t, t.TempDir(), Config{})
+	mustAppend(t, s, batchOf("A", 1)...)
+	if err := s.Unsynced(); err != nil {
+		t.Error(err)
+	}
+	s.write.failed.Store(true)
+	for what, err := range map[string]error{
+		"Append": s.Append(t.Context(), batchOf("A", 1)), "Delete": s.Delete("a session"), "makeSafe": s.makeSafe(t.Context()), "Unsynced": s.Unsynced(),
+	} {
+		if !errors.Is(err, ErrUnsynced) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if n := count(t, s, "messages"); n != 1 {
+		t.Errorf("%d messages can be read", n)
 	}
 }
 
@@ -226,7 +249,7 @@ func TestSyncLevelFollowsConfig(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := openStore(t, t.TempDir(), Config{Sync: tt.sync, Log: slog.New(slog.DiscardHandler)})
 			var got int
-			if err := s.write.QueryRow("PRAGMA synchronous").Scan(&got); err != nil || got != tt.want {
+			if err := s.write.db.QueryRow("PRAGMA synchronous").Scan(&got); err != nil || got != tt.want {
 				t.Errorf("synchronous = %d, %v, want %d", got, err, tt.want)
 			}
 			var mode string

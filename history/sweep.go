@@ -8,6 +8,7 @@ import (
 )
 
 const (
+	sweepFirst  = 5 * time.Second // after the start, which may be with another bound than before
 	sweepEvery  = time.Minute
 	sweepAfter  = 64 << 20 // bytes recorded, whatever the time
 	sweepRows   = 500      // messages removed at once: whoever waits to record something waits for no more than these
@@ -23,24 +24,20 @@ func (s *Store) Sweep(ctx context.Context) error {
 	if s.sync > 0 {
 		safe.Go(func() { s.keepSafe(ctx) }) // beside the sweep, which may take longer than that
 	}
-	every, alive := time.NewTicker(sweepEvery), time.NewTicker(aliveEvery)
-	defer every.Stop()
-	defer alive.Stop()
+	safe.Go(func() { s.keepAlive(ctx) })
+	next := time.NewTimer(sweepFirst)
+	defer next.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-alive.C:
-			if err := s.stayAlive(ctx); err != nil && ctx.Err() == nil {
-				s.log.WarnContext(ctx, "history cannot note that it goes on", "err", err)
-			}
-			continue
-		case <-every.C:
+		case <-next.C:
 		case <-s.swollen:
 		}
 		if err := s.sweep(ctx); err != nil && ctx.Err() == nil {
 			s.log.ErrorContext(ctx, "history cannot be swept", "err", err)
 		}
+		next.Reset(sweepEvery)
 	}
 }
 
@@ -62,8 +59,7 @@ func (s *Store) keepSafe(ctx context.Context) {
 
 // makeSafe syncs the write-ahead log by folding it into the file, without waiting for readers.
 func (s *Store) makeSafe(ctx context.Context) error {
-	var busy, pages, folded int
-	if err := s.write.QueryRowContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`).Scan(&busy, &pages, &folded); err != nil {
+	if err := s.write.fold(ctx); err != nil {
 		return fmt.Errorf("sync history: %w", err)
 	}
 	return nil
@@ -77,6 +73,15 @@ const keptTopics = 10_000
 func (s *Store) sweepTopics(ctx context.Context) error {
 	_, err := s.write.ExecContext(ctx, `DELETE FROM latest WHERE topic IN (
 		SELECT topic FROM latest GROUP BY topic ORDER BY max(message) DESC LIMIT -1 OFFSET ?)`, s.topics)
+	if err != nil {
+		return err
+	}
+	_, err = s.write.ExecContext(ctx, `DELETE FROM signs WHERE topic IN (
+		SELECT topic FROM signs GROUP BY topic ORDER BY max(at) DESC LIMIT -1 OFFSET ?)`, s.topics)
+	if err != nil {
+		return err
+	}
+	_, err = s.write.ExecContext(ctx, `DELETE FROM swept WHERE NOT EXISTS (SELECT 1 FROM messages WHERE messages.topic = swept.topic)`)
 	return err
 }
 
@@ -93,7 +98,16 @@ func (s *Store) sweep(ctx context.Context) error {
 	if err := s.sweepLetters(ctx); err != nil {
 		return fmt.Errorf("sweep outbox: %w", err)
 	}
+	if err := s.sweepMoments(ctx); err != nil {
+		return fmt.Errorf("sweep moments: %w", err)
+	}
+	if err := s.sweepPresses(ctx); err != nil {
+		return fmt.Errorf("sweep presses: %w", err)
+	}
 	if err := s.sweepTopics(ctx); err != nil {
+		return fmt.Errorf("sweep topics: %w", err)
+	}
+	if err := s.sweepForgotten(ctx); err != nil {
 		return fmt.Errorf("sweep topics: %w", err)
 	}
 	if err := s.sweepAge(ctx); err != nil {

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"math"
@@ -10,7 +11,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 )
 
 //go:embed words.json
@@ -37,23 +37,36 @@ type Shown struct {
 	Value string // "21.4", "On", "open"
 	Unit  string // "°C"; may be empty
 	Minor bool   // for whoever looks after the device, not for whoever wants to know what it measures
+
+	Outside string `json:",omitempty"` // "above 30 °C": outside of the limits that somebody has set, see [DescribeAs]
 }
 
 // Describe says a reading in words: there is no unit field in the envelope, so the unit comes from the name, and where
 // the name has none from what the documented examples measure. A unit that would be a guess is left out.
 func Describe(r Reading) Shown {
+	shown, measured := describe(r)
+	if measured {
+		shown.Value, shown.Unit = showNumber(r.Value.(float64), shown.Unit)
+	}
+	return shown
+}
+
+// describe leaves the value of a number to whoever knows how to write it, with the unit that it was sent in; measured is false
+// for everything else.
+func describe(r Reading) (shown Shown, measured bool) {
 	parts := splitName(r.Name)
 	number, isNumber := r.Value.(float64)
 	unit := ""
 	if isNumber {
 		parts, unit = cutUnit(r.Name, parts)
 	}
+	named := small(parts[len(parts)-1])
 	parts = fullWords(parts)
-	shown := Shown{Label: sentenceCase(strings.Join(parts, " ")), Unit: unit, Minor: minor(r.Name)}
+	shown = Shown{Label: sentenceCase(cmp.Or(clean(strings.Join(parts, " ")), "value")), Unit: unit, Minor: minor(r.Name)}
 	switch v := r.Value.(type) {
 	case float64:
-		if at, is := momentOf(r.Name, v); is {
-			shown.Value, shown.Minor = at, true
+		if at, is := momentOf(named, v); is {
+			shown.Value, shown.Unit, shown.Minor = at, "", true
 			break
 		}
 		if word := truthOf(parts, v); word != "" {
@@ -63,26 +76,29 @@ func Describe(r Reading) Shown {
 		if unit == "" {
 			shown.Unit = usualUnit(r.Name, parts, number)
 		}
-		shown.Value, shown.Unit = showNumber(v, shown.Unit)
+		return shown, true
 	case bool:
 		shown.Value = showSwitch(parts, v)
 	case string:
 		shown.Value = showWord(v)
 		shown.Minor = shown.Minor || (len(v) == 1 && unicode.IsLetter(rune(v[0]))) || (len(parts) == 1 && slices.Contains([]string{"data", "payload", "raw"}, parts[0]))
 	}
-	return shown
+	return shown, false
 }
 
 // cutUnit takes the unit off the end of a name.
 func cutUnit(name string, parts []string) (rest []string, unit string) {
 	n := len(parts)
 	if n > 2 {
-		if u, ok := words.SuffixPairs[strings.ToLower(parts[n-2]+"/"+parts[n-1])]; ok {
+		if u, ok := words.SuffixPairs[small(parts[n-2]+"/"+parts[n-1])]; ok {
 			return parts[:n-2], u
+		}
+		if u, ok := words.Suffixes[small(parts[n-2]+parts[n-1])]; ok && strings.HasSuffix(name, parts[n-2]+parts[n-1]) {
+			return parts[:n-2], u // battery_mV, temperature_degC
 		}
 	}
 	if n > 1 && !alone(name, parts[n-1]) {
-		last := strings.ToLower(parts[n-1])
+		last := small(parts[n-1])
 		if u, ok := words.Suffixes[last]; ok && last != "voltage" {
 			return parts[:n-1], u
 		}
@@ -108,7 +124,7 @@ func fullWords(parts []string) []string {
 		}
 	}
 	for _, p := range parts {
-		lower := strings.ToLower(p)
+		lower := small(p)
 		full, short := words.Abbreviations[lower]
 		n := numbered.FindStringSubmatch(lower)
 		switch {
@@ -135,31 +151,32 @@ func fullWords(parts []string) []string {
 // isName says whether a word is what engineers call something: A0, DS18B20.
 func isName(p string) bool {
 	digits := strings.ContainsAny(p, "0123456789")
-	return p == strings.ToUpper(p) && p != strings.ToLower(p) && p[0] < 128 && (len(p) <= 3 || digits)
+	return p == strings.Map(large, p) && p != small(p) && p[0] < 128 && (len(p) <= 3 || digits)
 }
 
 // minor says whether a name speaks of the device itself: its radio, its clock, its program.
 func minor(name string) bool {
-	path := strings.Split(strings.ToLower(name), ".")
+	path := strings.Split(small(name), ".")
 	last := path[len(path)-1]
 	parts := splitName(name)
-	if slices.Contains(words.Minor, last) || slices.Contains(words.Minor, strings.ToLower(parts[len(parts)-1])) {
+	if slices.Contains(words.Minor, last) || slices.Contains(words.Minor, small(parts[len(parts)-1])) {
 		return true
 	}
 	return slices.ContainsFunc(path[:len(path)-1], func(p string) bool { return slices.Contains(words.MinorIn, p) })
 }
 
-// momentOf reads a number that counts seconds or milliseconds since 1970, if its name says that it is a time.
-func momentOf(name string, v float64) (string, bool) {
-	parts := splitName(name)
-	if !slices.Contains([]string{"time", "ts", "tst", "timestamp", "epoch", "unixtime", "seen", "updated"}, strings.ToLower(parts[len(parts)-1])) {
+// moments are last words of names that say that a number is a time.
+var moments = []string{"time", "ts", "tst", "timestamp", "epoch", "unixtime", "seen", "updated"}
+
+// momentOf reads a number that counts seconds, or thousandths or millionths of them, since 1970.
+func momentOf(last string, v float64) (string, bool) {
+	if !slices.Contains(moments, last) {
 		return "", false
 	}
-	switch {
-	case v >= 1e9 && v < 1e10:
-		return minuteOf(time.Unix(int64(v), 0)), true
-	case v >= 1e12 && v < 1e13:
-		return minuteOf(time.UnixMilli(int64(v))), true
+	for _, unit := range []float64{1, 1e3, 1e6} {
+		if v >= 1e9*unit && v < 1e10*unit {
+			return minuteOf(time.Unix(int64(v/unit), 0)), true
+		}
 	}
 	return "", false
 }
@@ -175,20 +192,20 @@ func truthOf(parts []string, v float64) string {
 }
 
 // iso is a time with its zone, as programs write it.
-var iso = regexp.MustCompile(`^20[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$`)
+var iso = regexp.MustCompile(`^20[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)
 
 // showWord writes what a switch says of itself in small letters, and a time to the minute.
 func showWord(s string) string {
 	switch s {
 	case "ON", "OFF", "OPEN", "CLOSED", "CLOSE", "TRUE", "FALSE", "LOW", "HIGH", "AUTO", "IDLE", "NORMAL", "ONLINE", "OFFLINE":
-		return sentenceCase(strings.ToLower(s))
+		return sentenceCase(small(s))
 	}
 	if iso.MatchString(s) {
 		if t, err := time.Parse(time.RFC3339Nano, strings.Replace(s, " ", "T", 1)); err == nil {
 			return minuteOf(t)
 		}
 	}
-	return s
+	return clean(s)
 }
 
 // splitName cuts "soil.tempC_2" into soil, temp, C, 2: at signs that join words and where small letters turn capital.
@@ -196,7 +213,7 @@ func splitName(name string) []string {
 	name = particles.ReplaceAllString(name, "pm25")
 	var parts []string
 	for _, segment := range strings.Split(name, ".") {
-		if _, whole := words.Abbreviations[strings.ToLower(segment)]; whole {
+		if _, whole := words.Abbreviations[small(segment)]; whole {
 			parts = append(parts, segment)
 		} else {
 			parts = append(parts, splitWord(segment)...)
@@ -234,19 +251,11 @@ func splitWord(name string) []string {
 	return parts
 }
 
-func sentenceCase(s string) string {
-	first, size := utf8.DecodeRuneInString(s)
-	if second, _ := utf8.DecodeRuneInString(s[size:]); unicode.IsUpper(second) {
-		return s // eCO₂
-	}
-	return string(unicode.ToUpper(first)) + s[size:]
-}
-
 // usualUnit is the unit of the documented examples for a number whose name carries none.
 func usualUnit(name string, parts []string, v float64) string {
 	whole := v == math.Trunc(v)
 	last := lastWord(parts)
-	path := strings.Split(strings.ToLower(name), ".")
+	path := strings.Split(small(name), ".")
 	key := path[len(path)-1]
 	if len(path) > 1 {
 		if u, ok := words.KeyUnits[path[len(path)-2]+"."+key]; ok {
@@ -287,8 +296,13 @@ func lastWord(parts []string) string {
 	return parts[0]
 }
 
-// showNumber rounds to as many digits as help: 0.123, 21.4, 1,013; degrees of a position keep five.
+// showNumber counts bytes by thousands and rounds to as many digits as help.
 func showNumber(v float64, unit string) (string, string) {
+	v, unit = byThousands(v, unit)
+	return rounded(v, unit), unit
+}
+
+func byThousands(v float64, unit string) (float64, string) {
 	if unit == "B" {
 		for _, step := range []string{"kB", "MB", "GB", "TB"} {
 			if math.Abs(v) < 1000 {
@@ -297,8 +311,13 @@ func showNumber(v float64, unit string) (string, string) {
 			v, unit = v/1000, step
 		}
 	}
+	return v, unit
+}
+
+// rounded keeps as many digits as help: 0.00042, 0.123, 21.4, 1,013; degrees of a position keep five.
+func rounded(v float64, unit string) string {
 	size := math.Abs(v)
-	digits := 3
+	digits := 6
 	switch {
 	case unit == "°":
 		digits = 5
@@ -308,18 +327,32 @@ func showNumber(v float64, unit string) (string, string) {
 		digits = 1
 	case size >= 1:
 		digits = 2
+	case size >= 0.01:
+		digits = 3
+	case size >= 0.001:
+		digits = 4
+	case size >= 0.0001:
+		digits = 5
 	}
-	if size >= 1e15 {
-		return strconv.FormatFloat(v, 'g', 6, 64), unit
+	if size >= tooLong {
+		return strconv.FormatFloat(v, 'g', 6, 64)
 	}
-	return grouped(v, digits), unit
+	return grouped(v, digits, false)
 }
 
-// grouped writes a number with thousands separators and without idle zeros; halves go away from zero, as in the browser.
-func grouped(v float64, digits int) string {
+// tooLong is a number that is written with a power of ten.
+const tooLong = 1e15
+
+// grouped writes a number with thousands separators, and without idle zeros unless they are wanted; halves go away from zero, as in
+// the browser.
+func grouped(v float64, digits int, zeros bool) string {
 	scale := math.Pow10(digits)
 	v = math.Round(v*scale) / scale
-	text := strconv.FormatFloat(math.Abs(v), 'f', -1, 64)
+	keep := -1
+	if zeros {
+		keep = digits
+	}
+	text := strconv.FormatFloat(math.Abs(v), 'f', keep, 64)
 	head, tail, hasTail := strings.Cut(text, ".")
 	for i := len(head) - 3; i > 0; i -= 3 {
 		head = head[:i] + "," + head[i:]

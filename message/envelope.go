@@ -32,11 +32,11 @@ func read(payload []byte) reader {
 		r.bare(payload)
 		return r
 	}
-	var fields map[string]json.RawMessage
-	if !utf8.Valid(payload) || json.Unmarshal(payload, &fields) != nil || fields == nil {
+	if !utf8.Valid(payload) || !json.Valid(payload) {
 		r.bare(payload)
 		return r
 	}
+	fields := membersOf(payload)
 	data, hasData := fields["data"]
 	_, hasType := fields["msg_type"]
 	if !hasData && !hasType {
@@ -95,9 +95,9 @@ func (r *reader) text(fields map[string]json.RawMessage, name string, into *stri
 	if !there || string(raw) == "null" {
 		return
 	}
-	var s string
+	s, is := textOf(raw)
 	switch {
-	case json.Unmarshal(raw, &s) != nil:
+	case !is:
 		r.note("%s is not text and was left out", name)
 	case len(s) > maxNameText:
 		r.note("%s is longer than %d bytes and was left out", name, maxNameText)
@@ -108,8 +108,7 @@ func (r *reader) text(fields map[string]json.RawMessage, name string, into *stri
 
 // readSource takes no note of a source that is none: a device need not send one.
 func (r *reader) readSource(raw json.RawMessage) {
-	var s string
-	if json.Unmarshal(raw, &s) == nil && len(s) <= maxNameText && utf8.ValidString(s) {
+	if s, is := textOf(raw); is && len(s) <= maxNameText && utf8.ValidString(s) {
 		r.source = s
 	}
 }
@@ -119,8 +118,7 @@ func (r *reader) time(raw json.RawMessage) {
 	if len(raw) == 0 || string(raw) == "null" {
 		return
 	}
-	var s string
-	if json.Unmarshal(raw, &s) == nil {
+	if s, is := textOf(raw); is {
 		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00"} {
 			if t, err := time.Parse(layout, s); err == nil && t.UTC().Year() > 0 && t.UTC().Year() < 10000 {
 				r.when = t.UTC()
@@ -136,8 +134,8 @@ func (r *reader) readContext(raw json.RawMessage) {
 	if len(raw) == 0 || string(raw) == "null" {
 		return
 	}
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(raw, &fields) != nil {
+	fields := membersOf(raw)
+	if fields == nil {
 		r.note("context is not an object and was left out")
 		return
 	}
@@ -160,21 +158,26 @@ func (r *reader) readContext(raw json.RawMessage) {
 	r.addTags(fields["tags"], "context.tags")
 }
 
-// addTags takes tags one by one from the stream, so that a list of 100,000 costs no more than ten.
+// addTags takes tags one by one, so that a list of 100,000 costs no more than ten.
 func (r *reader) addTags(raw json.RawMessage, name string) {
 	if len(raw) == 0 || string(raw) == "null" {
 		return
 	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if tok, err := dec.Token(); err != nil || tok != json.Delim('[') {
+	if raw[0] != '[' {
 		r.note("%s is not a list and was left out", name)
 		return
 	}
-	for dec.More() {
-		tok, err := dec.Token()
-		tag, isText := tok.(string)
+	list := scanner{data: raw, at: 1}
+	for list.next() != ']' {
+		if list.data[list.at] == ',' {
+			list.at++
+		}
+		tag, isText := "", list.next() == '"'
+		if isText {
+			tag = list.text()
+		}
 		switch {
-		case err != nil || !isText || tag == "" || len(tag) > maxTagLen:
+		case !isText || tag == "" || len(tag) > maxTagLen:
 			r.note("%s: each must be text of 1 to %d bytes; the rest was left out", name, maxTagLen)
 			return
 		case slices.Contains(r.tags, tag):
@@ -185,4 +188,12 @@ func (r *reader) addTags(raw json.RawMessage, name string) {
 			r.tags = append(r.tags, tag)
 		}
 	}
+}
+
+// textOf takes a string out of JSON. What is null is an empty one, as encoding/json has it.
+func textOf(raw json.RawMessage) (text string, is bool) {
+	if text, plain := plainText(raw); plain {
+		return text, true
+	}
+	return text, json.Unmarshal(raw, &text) == nil
 }

@@ -5,6 +5,7 @@
 package message
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 )
@@ -34,9 +35,40 @@ type Message struct {
 	Hops      int       // how many times it has been through a router
 	About     string    // the entity whose readings these are; empty when the message is addressed to somebody
 	Payload   []byte    // the envelope as it is delivered and recorded, JSON
+
+	readings func() []Reading // of Data, taken out when they are first asked for; nil in a message that was not made here
+}
+
+// Heard gives a message's readings and says of when they are, as [Delivered] does of its payload. They are taken out once, whoever asks
+// however often: its screens and its record need the same.
+func (m *Message) Heard() (at time.Time, readings []Reading) {
+	if m.readings != nil {
+		at, readings = measured(m.Timestamp.UTC().Truncate(time.Millisecond), m.Received.UTC().Truncate(time.Millisecond)), m.readings()
+	} else if at, readings = Delivered(m.Payload); readings == nil {
+		readings = Readings(m.Data) // nothing in the envelope may hide what the data say
+	}
+	if at.IsZero() {
+		at = m.Received
+	}
+	return at, readings
 }
 
 // Hearer is an entity by both its names; the zero value is nobody.
 type Hearer struct{ Entity, Path string }
 
 func (h Hearer) is(name string) bool { return name != "" && (name == h.Entity || name == h.Path) }
+
+// Bytes of memory that a message takes beside its texts, and each of its readings at most.
+const (
+	messageBytes = 640
+	readingBytes = 48 + maxNameLen
+)
+
+// Weight is how many bytes of memory a message may take, its readings included, whether they have been taken out or not.
+func (m *Message) Weight() int {
+	n := messageBytes + len(m.Topic) + len(m.Source) + len(m.ID) + cap(m.Payload) + 2*cap(m.Data)
+	for _, tag := range m.Tags {
+		n += 16 + len(tag)
+	}
+	return n + readingBytes*min(MaxReadings, 1+bytes.Count(m.Data, []byte{','}))
+}

@@ -19,18 +19,6 @@ const (
 	maxElements = 100 // messages of one array; a longer array is kept as data
 )
 
-// envelope is the delivered form. Field order is the order people read.
-type envelope struct {
-	Type      string          `json:"msg_type"`
-	Data      json.RawMessage `json:"data"`
-	Tags      []string        `json:"tags"`
-	Timestamp string          `json:"timestamp"`
-	Entity    string          `json:"entity,omitempty"`
-	Dest      string          `json:"dest,omitempty"`
-	Source    string          `json:"source"`
-	Context   map[string]any  `json:"context"`
-}
-
 // Normalise makes messages out of whatever was published: always at least one, never an error, since what
 // cannot be understood is kept as it came and marked. known says whether a name belongs to somebody who can be addressed.
 func Normalise(payload []byte, from Origin, known func(name string) bool) []Message {
@@ -82,8 +70,7 @@ func one(payload []byte, from Origin, known func(string) bool) Message {
 	}
 	m.For = addressed
 	m.About = about(r, from, known)
-	m.Payload = r.encode(m, r.entity)
-	return m
+	return r.finish(m, r.entity)
 }
 
 // about names the entity whose readings a message holds. A message addressed to somebody else who can hear it is a
@@ -132,31 +119,12 @@ func entityOf(source string) string {
 // stamp writes a time as the documented envelope has it.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
 
-// encode cannot fail: every member was either decoded from JSON or is ours.
-func encode(e envelope) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(e); err != nil {
-		panic(fmt.Sprintf("encode envelope: %v", err))
-	}
-	return bytes.TrimRight(b.Bytes(), "\n")
-}
-
 // asText keeps bytes that are not JSON: as text when they are text, in base64 otherwise.
 func asText(payload []byte) (data json.RawMessage, note string) {
 	if utf8.Valid(payload) {
 		return quote(string(payload)), ""
 	}
 	return quote(base64.StdEncoding.EncodeToString(payload)), "the bytes are not text; data holds them in base64"
-}
-
-func quote(s string) json.RawMessage {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s) // a string always encodes
-	return bytes.TrimRight(b.Bytes(), "\n")
 }
 
 // tooDeep counts nesting without recursion, so that a stranger's brackets cost us nothing.

@@ -220,6 +220,8 @@ func TestDeliveredSaysOfWhenAValueIs(t *testing.T) {
 		"the sender's time":           {`"2026-05-01T09:00:00Z"`, "2026-05-01T09:00:00Z"},
 		"none given":                  {`null`, "2026-05-01T12:00:00Z"},
 		"a clock that was never set":  {`"1970-01-01T00:00:07Z"`, "2026-05-01T12:00:00Z"},
+		"a clock that lost its time":  {`"2019-01-01T00:03:00Z"`, "2026-05-01T12:00:00Z"},
+		"what was kept for months":    {`"2025-11-01T09:00:00Z"`, "2025-11-01T09:00:00Z"},
 		"a clock that runs ahead":     {`"2031-01-01T00:00:00Z"`, "2026-05-01T12:00:00Z"},
 		"a year beyond all":           {`"9999-12-31T23:59:59-23:59"`, "2026-05-01T12:00:00Z"},
 		"an arrival in other letters": {`null,"context":{"Received":5,"ABOUT":"x"}`, "2026-05-01T12:00:00Z"},

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -31,8 +32,7 @@ func Plain(payload []byte, from Origin, reading string) Message {
 	if m.Timestamp.IsZero() {
 		m.Timestamp = from.Received
 	}
-	m.Payload = r.encode(m, from.Entity)
-	return m
+	return r.finish(m, from.Entity)
 }
 
 // TooLong makes a message of one that had more bytes than are kept.
@@ -42,8 +42,7 @@ func TooLong(size int, from Origin) Message {
 	r.context["envelope"] = false
 	r.note("%d bytes came, which is more than is kept", size)
 	m := Message{Origin: from, Type: r.kind, Data: r.data, Tags: r.tags, Timestamp: from.Received, Hops: 1}
-	m.Payload = r.encode(m, from.Entity)
-	return m
+	return r.finish(m, from.Entity)
 }
 
 func plainReader() reader {
@@ -60,8 +59,7 @@ func Order(payload []byte, from Origin) Message {
 	if m.Timestamp.IsZero() {
 		m.Timestamp = from.Received
 	}
-	m.Payload = r.encode(m, m.For)
-	return m
+	return r.finish(m, m.For)
 }
 
 // enveloped is stricter than [read]: on a broker of all kinds of devices an object with a member named data is nothing special.
@@ -84,8 +82,8 @@ func named(data json.RawMessage, reading string) json.RawMessage {
 	return bytes.Join([][]byte{[]byte("{"), quote(reading), []byte(":"), data, []byte("}")}, nil)
 }
 
-// encode writes the delivered envelope.
-func (r reader) encode(m Message, entity string) []byte {
+// finish gives a message its delivered envelope, and its readings to whoever will ask.
+func (r reader) finish(m Message, entity string) Message {
 	if m.About != "" {
 		r.context["about"] = m.About
 	}
@@ -97,9 +95,12 @@ func (r reader) encode(m Message, entity string) []byte {
 	if len(r.notes) > 0 {
 		r.context["notes"] = r.notes
 	}
-	return encode(envelope{
+	m.Payload = encode(envelope{
 		Type: m.Type, Data: m.Data, Tags: m.Tags, Timestamp: stamp(m.Timestamp), Entity: entity, Dest: r.dest, Source: m.Source, Context: r.context,
 	})
+	data := m.Data
+	m.readings = sync.OnceValue(func() []Reading { return Readings(data) })
+	return m
 }
 
 // Text is a message's data as a device that knows no envelopes is sent it: text as it is, everything else as JSON.

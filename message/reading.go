@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -27,18 +28,10 @@ var pathsFile []byte
 
 // paths is the table of what keys are called; web/src/reading.ts reads the same file.
 var paths = table[struct {
-	UnitNames                              map[string]string // how the ends of names say what devices write out: "°C" is c
+	UnitNames                              map[string]string   // how the ends of names say what devices write out: "°C" is c
+	Twice                                  map[string][]string // ends of names that say what is taken for granted where there is none
 	Latitudes, Longitudes, Wrappers, Names []string
 }]("paths.json", pathsFile)
-
-func isSuffix(s string) bool {
-	for _, suffix := range paths.UnitNames {
-		if s == suffix {
-			return true
-		}
-	}
-	return false
-}
 
 // Reading is one value taken out of a message's data.
 type Reading struct {
@@ -56,7 +49,7 @@ func Readings(data json.RawMessage) []Reading {
 	if !ok {
 		return nil
 	}
-	f := finder{at: map[string]int{}}
+	f := finder{found: make([]found, 0, 8), keys: index{all: make([]string, 0, 8)}}
 	switch root.kind {
 	case 'o':
 		f.object(nil, root)
@@ -71,7 +64,7 @@ func Readings(data json.RawMessage) []Reading {
 // finder collects readings under their whole paths.
 type finder struct {
 	found []found
-	at    map[string]int // where a path stands in found: a later one replaces its value
+	keys  index // the paths of found, joined: a later one replaces the value of the one before
 }
 
 type found struct {
@@ -79,25 +72,40 @@ type found struct {
 	value any
 }
 
+// full says whether no more is looked at: a name is short or whole, and both are known by then.
+func (f *finder) full() bool { return len(f.found) >= 4*MaxReadings }
+
 func (f *finder) object(path []string, o node) {
-	done := map[string]bool{}
-	if v, unit, ok := measure(o); ok && len(path) > 0 {
+	var done map[string]bool // nearly always none
+	if key, v, unit, ok := measure(o); ok && len(path) > 0 {
 		f.leaf(path, v, unit)
+		done = make(map[string]bool, len(o.members))
 		for _, m := range o.members {
-			done[m.key] = slices.Contains(unitNames, m.key) || (m.value.kind == 'v' && m.value.leaf == v)
+			done[m.key] = m.key == key || slices.Contains(unitNames, m.key) || (m.value.kind == 'v' && saysAgain(m.key, path[len(path)-1], unit))
 		}
 	}
-	if lat, lon, where, ok := position(o); ok {
+	for _, find := range []func(node) (keys [2]string, where string, ok bool){position, point} {
+		keys, where, ok := find(o)
+		if !ok {
+			continue
+		}
 		at := path
 		if len(at) == 0 {
 			at = []string{"position"}
 		}
 		f.leaf(at, where, "")
-		done[lat], done[lon] = true, true
+		if done == nil {
+			done = map[string]bool{}
+		}
+		done[keys[0]], done[keys[1]] = true, true
+		break
 	}
-	beside := o.leaves()
+	beside := sync.OnceValue(o.leaves) // few keys have to be looked for among the others
 	for _, m := range o.members {
-		if done[m.key] || m.key == "" || (m.value.kind == 'v' && saidElsewhere(beside, m.key)) {
+		if f.full() {
+			return
+		}
+		if done[m.key] || m.key == "" || len(m.key) > maxNameLen || (m.value.kind == 'v' && saidElsewhere(beside, m.key)) {
 			continue
 		}
 		to := append(path[:len(path):len(path)], m.key)
@@ -124,7 +132,7 @@ func (f *finder) list(path []string, l node) {
 		}
 		number++
 		name, _ := item.get("name", "n", "parameter")
-		v, unit, ok := measure(item)
+		_, v, unit, ok := measure(item)
 		switch {
 		case ok && name.text() != "":
 			f.leaf(append(path[:len(path):len(path)], name.text()), v, unit)
@@ -141,31 +149,60 @@ var (
 )
 
 // measure reads an object that is one value, perhaps with its unit.
-func measure(o node) (value any, unit string, ok bool) {
-	v, there := o.get(valueNames...)
-	if !there || v.kind != 'v' || v.leaf == nil {
-		return nil, "", false
+func measure(o node) (key string, value any, unit string, ok bool) {
+	for _, key := range valueNames {
+		if v, there := o.get(key); there {
+			u, _ := o.get(unitNames...)
+			return key, v.leaf, u.text(), v.kind == 'v' && v.leaf != nil
+		}
 	}
-	u, _ := o.get(unitNames...)
-	return v.leaf, u.text(), true
+	return "", nil, "", false
+}
+
+// saysAgain says whether a key beside a value is that value in the same unit: tC of tmp, or temperature_c of temperature. Names alone say
+// so: that two numbers are the same now is chance.
+func saysAgain(key, of, unit string) bool {
+	parts := splitWord(key)
+	suffix := paths.UnitNames[unit]
+	return suffix != "" && len(parts) == 2 && small(parts[1]) == suffix && (len(parts[0]) == 1 || small(parts[0]) == small(of))
 }
 
 // position finds a latitude and a longitude side by side.
-func position(o node) (lat, lon, where string, ok bool) {
-	var at [2]float64
-	var keys [2]string
+func position(o node) (keys [2]string, where string, ok bool) {
+	var angles [2]any
 	for i, names := range [2][]string{paths.Latitudes, paths.Longitudes} {
-		key := slices.IndexFunc(o.members, func(m member) bool { return slices.Contains(names, strings.ToLower(m.key)) })
+		key := slices.IndexFunc(o.members, func(m member) bool { return slices.Contains(names, small(m.key)) })
 		if key < 0 {
-			return "", "", "", false
+			return keys, "", false
 		}
-		number, is := numberOf(o.members[key].value.leaf)
-		if !is || math.Abs(number) > float64(90*(i+1)) {
-			return "", "", "", false
-		}
-		at[i], keys[i] = number, o.members[key].key
+		angles[i], keys[i] = o.members[key].value.leaf, o.members[key].key
 	}
-	return keys[0], keys[1], degrees(at[0]) + ", " + degrees(at[1]), true
+	where, ok = place(angles[0], angles[1])
+	return keys, where, ok
+}
+
+// point finds a position as GeoJSON has it: the longitude comes first there.
+func point(o node) (keys [2]string, where string, ok bool) {
+	kind, _ := o.get("type")
+	at, _ := o.get("coordinates")
+	if kind.text() != "Point" || len(at.items) < 2 || len(at.items) > 3 {
+		return keys, "", false
+	}
+	where, ok = place(at.items[1].leaf, at.items[0].leaf)
+	return [2]string{"type", "coordinates"}, where, ok
+}
+
+// place writes a latitude and a longitude, if that is what they can be.
+func place(latitude, longitude any) (string, bool) {
+	var text [2]string
+	for i, angle := range [2]any{latitude, longitude} {
+		number, is := numberOf(angle)
+		if !is || math.Abs(number) > float64(90*(i+1)) {
+			return "", false
+		}
+		text[i] = degrees(number)
+	}
+	return text[0] + ", " + text[1], true
 }
 
 // degrees writes an angle to about a metre.
@@ -186,23 +223,23 @@ func numberOf(v any) (float64, bool) {
 	return number, is
 }
 
-// saidElsewhere says whether a value stands beside itself: in °F beside °C, or as illuminance_lux beside illuminance. People need
-// it once.
-func saidElsewhere(beside map[string]any, key string) bool {
-	lower := strings.ToLower(key)
-	for in, other := range map[string]string{"fahrenheit": "celsius", "f": "c"} {
-		if rest, is := strings.CutSuffix(lower, in); is && rest != "" {
-			if _, there := beside[rest+other]; there {
+// saidElsewhere says whether a value stands beside itself: in °F beside °C, or as illuminance beside illuminance_lux, which says its unit.
+// People need it once.
+func saidElsewhere(beside func() map[string]any, key string) bool {
+	lower := small(key)
+	for _, scale := range [][2]string{{"fahrenheit", "celsius"}, {"f", "c"}} {
+		if rest, is := strings.CutSuffix(lower, scale[0]); is && rest != "" {
+			if _, there := beside()[rest+scale[1]]; there {
 				return true
 			}
 		}
 	}
-	cut := strings.LastIndexByte(lower, '_')
-	if cut <= 0 || !isSuffix(lower[cut+1:]) {
-		return false
+	for _, suffix := range paths.Twice[lower] {
+		if _, isNumber := beside()[lower+"_"+suffix].(float64); isNumber {
+			return true
+		}
 	}
-	base, there := beside[lower[:cut]]
-	return there && base == beside[lower]
+	return false
 }
 
 // Numbers written as text: "21.5", "21.5 °C". Zeros in front are an id's.
@@ -213,16 +250,18 @@ var (
 
 // leaf keeps one value. A unit that the table knows becomes the end of its name.
 func (f *finder) leaf(path []string, value any, unit string) {
-	if len(f.found) >= 4*MaxReadings {
-		return // a name is short or whole, and both are known by then
+	if f.full() {
+		return
 	}
 	last := path[len(path)-1]
 	if text, is := value.(string); is {
-		text = strings.TrimSpace(text)
+		text = trimmed(text)
 		value = text
 		if text == "true" || text == "false" {
 			value = text == "true"
-		} else if number, isNumber := numberOf(text); isNumber && !isID(last) {
+		} else if isID(last) {
+			value = text // whatever it looks like
+		} else if number, isNumber := numberOf(text); isNumber {
 			value = number
 		} else if m := numberedUnit.FindStringSubmatch(text[:min(len(text), maxNumberLen)]); m != nil && len(text) <= maxNumberLen && paths.UnitNames[m[2]] != "" {
 			value, _ = strconv.ParseFloat(m[1], 64)
@@ -238,23 +277,25 @@ func (f *finder) leaf(path []string, value any, unit string) {
 		return
 	}
 	key := strings.Join(path, ".")
-	if i, seen := f.at[key]; seen {
-		f.found[i].value = value
+	if i := f.keys.place(key); i >= 0 {
+		f.found[i] = found{path, value}
 		return
 	}
-	f.at[key] = len(f.found)
+	f.keys.add(key)
 	f.found = append(f.found, found{path, value})
 }
 
+// endsWith says whether a key says its unit already: battery_mv, battery_mV.
 func endsWith(key, suffix string) bool {
 	parts := splitWord(key)
-	return len(parts) > 1 && strings.EqualFold(parts[len(parts)-1], suffix)
+	n := len(parts)
+	return n > 1 && (small(parts[n-1]) == suffix || n > 2 && small(parts[n-2]+parts[n-1]) == suffix)
 }
 
 // isID says whether what stands under this key names something, and is text whatever it looks like.
 func isID(key string) bool {
 	parts := splitWord(key)
-	return slices.Contains(paths.Names, strings.ToLower(parts[len(parts)-1]))
+	return len(parts) > 0 && slices.Contains(paths.Names, small(parts[len(parts)-1]))
 }
 
 // chip is how sensors are called in data sheets: AM2301, BME280, DS18B20-1.
@@ -262,22 +303,24 @@ var chip = regexp.MustCompile(`^[A-Z]{2,4}-?[0-9]{2,5}[A-Z]{0,2}[0-9]{0,3}(-[0-9
 
 // named gives the readings their names: the short path where no other has the same, else the whole one.
 func (f *finder) named() []Reading {
-	short := make([]string, len(f.found))
-	uses := map[string]int{}
+	n := len(f.found)
+	short, taken := index{all: make([]string, 0, n)}, index{all: make([]string, 0, n)}
+	is, uses := make([]int, n), make([]int, n) // the short path of each, by its place, and how many have that one
 	several := slices.ContainsFunc(f.found, func(one found) bool { return slices.Contains(one.path, "2") })
 	for i, one := range f.found {
-		short[i] = shorten(one.path, several)
-		uses[short[i]]++
+		is[i] = short.add(shorten(one.path, several))
+		uses[is[i]]++
 	}
-	out := []Reading{}
+	out := make([]Reading, 0, min(n, MaxReadings))
 	for i, one := range f.found {
-		name := short[i]
-		if uses[name] > 1 {
+		name := short.all[is[i]]
+		if uses[is[i]] > 1 {
 			name = strings.Join(one.path, ".")
 		}
-		if name == "" || len(name) > maxNameLen || !utf8.ValidString(name) {
+		if name == "" || len(name) > maxNameLen || !utf8.ValidString(name) || strings.ContainsFunc(name, isControl) || taken.place(name) >= 0 {
 			continue
 		}
+		taken.add(name)
 		if len(out) == MaxReadings {
 			break
 		}
@@ -289,8 +332,11 @@ func (f *finder) named() []Reading {
 // shorten leaves out what says nothing: wrappers in front, the number of a list's only object, and what a sensor is called in its
 // data sheet.
 func shorten(path []string, several bool) string {
-	for len(path) > 1 && (path[0] == "1" && !several || slices.Contains(paths.Wrappers, strings.ToLower(path[0]))) {
+	for len(path) > 1 && (path[0] == "1" && !several || slices.Contains(paths.Wrappers, small(path[0]))) {
 		path = path[1:]
+	}
+	if len(path) == 1 {
+		return path[0]
 	}
 	kept := path[:0:0]
 	for i, part := range path {
@@ -301,11 +347,12 @@ func shorten(path []string, several bool) string {
 	return strings.Join(kept, ".")
 }
 
-// earliest is before any such device was made: a clock that says less has never been set.
-var earliest = time.Date(2015, 1, 1, 0, 0, 0, 0, time.UTC)
+// longestKept is how long a device may keep to itself what it measured. A clock that says more is wrong: it was never set, or lost what it was
+// set to.
+const longestKept = 366 * 24 * time.Hour
 
 // Delivered takes the values out of a delivered envelope, as [Message.Payload] holds it, and says of when they are: the
-// sender's time, unless that lies after the arrival or before any such device was made. Then its clock is wrong, and the arrival
+// sender's time, unless that lies after the arrival or more than a year before it. Then its clock is wrong, and the arrival
 // is the better truth. web/src/envelope.ts says the same.
 func Delivered(payload []byte) (at time.Time, readings []Reading) {
 	var e struct {
@@ -316,9 +363,13 @@ func Delivered(payload []byte) (at time.Time, readings []Reading) {
 	if json.Unmarshal(payload, &e) != nil {
 		return time.Time{}, nil
 	}
-	at = e.Timestamp
-	if at.Before(earliest) || at.After(e.Context.Received) {
-		at = e.Context.Received
+	return measured(e.Timestamp, e.Context.Received), Readings(e.Data)
+}
+
+// measured is of when a message is that says it is of at.
+func measured(at, received time.Time) time.Time {
+	if at.Before(received.Add(-longestKept)) || at.After(received) {
+		return received
 	}
-	return at, Readings(e.Data)
+	return at
 }

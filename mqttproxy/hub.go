@@ -94,8 +94,9 @@ type Hub struct {
 	started  bool
 	closed   bool
 
-	active sync.WaitGroup // sessions, and the watch
-	stop   func()         // ends the subscription and the watch; set by Start
+	ear    atomic.Pointer[func(Message)] // of [Hub.Listen]
+	active sync.WaitGroup                // sessions, and the watch
+	stop   func()                        // ends the subscription and the watch; set by Start
 
 	published, delivered, dropped, accepted, refused, panics atomic.Uint64
 }
@@ -214,6 +215,9 @@ func (h *Hub) deliver(m Message) {
 	}
 	p := newPacket(m)
 	h.published.Add(1)
+	if hear := h.ear.Load(); hear != nil {
+		(*hear)(m)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.seq++
@@ -226,6 +230,26 @@ func (h *Hub) deliver(m Message) {
 				if s.seen != p.seq {
 					s.seen = p.seq
 					s.push(item{packet: p, qos: qos})
+				}
+			}
+		}
+	}
+}
+
+// unrecordedEvery is how often a page is told that messages are not recorded, while that goes on.
+const unrecordedEvery = time.Second
+
+// Unrecorded tells those who read a topic that a message on it, which they may have been shown, will not be on record.
+func (h *Hub) Unrecorded(topic string) {
+	now := h.clock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, a := range h.readers.find(topic) {
+		for _, side := range a.by {
+			for _, s := range side {
+				if s.unrecorded == 0 || now-s.unrecorded >= unrecordedEvery {
+					s.unrecorded = max(now, 1)
+					s.say(unrecordedNotice())
 				}
 			}
 		}

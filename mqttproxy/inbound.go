@@ -230,7 +230,7 @@ func (lateError) Error() string { return "those before it took too long, it was 
 
 // Sentence is for the person who sent it.
 func (lateError) Sentence() string {
-	return "The broker was too slow with what you sent before, so this was not sent. Please try again."
+	return "Our link to the devices was too slow with what you sent before, so this was not sent. Please try again."
 }
 
 // nextUp gives the message to hand on next; finished says that the one before is dealt with.

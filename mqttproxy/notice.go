@@ -13,10 +13,35 @@ const sessionTopic = "$trellis/session"
 const notTaken = "The message could not be delivered. It was not accepted; please send it again."
 
 type notice struct {
-	Dropped uint64       `json:"dropped,omitempty"` // messages lost since the last notice
-	Total   uint64       `json:"total,omitempty"`   // messages lost in this session
-	Refused *refusal     `json:"refused,omitempty"`
-	Link    *linkWording `json:"link,omitempty"`
+	Dropped uint64        `json:"dropped,omitempty"` // messages lost since the last notice
+	Total   uint64        `json:"total,omitempty"`   // messages lost in this session
+	Refused *refusal      `json:"refused,omitempty"`
+	Link    *linkWording  `json:"link,omitempty"`
+	Record  *recordNotice `json:"record,omitempty"`
+
+	Unrecorded bool `json:"unrecorded,omitempty"` // a message that came just now will not be on record
+}
+
+type recordNotice struct {
+	Why   string     `json:"why"` // empty: what comes is recorded
+	Since *time.Time `json:"since,omitempty"`
+	Still bool       `json:"still,omitempty"`
+	Lost  uint64     `json:"lost,omitempty"`
+	From  *time.Time `json:"from,omitempty"`
+	To    *time.Time `json:"to,omitempty"`
+}
+
+func recordingNotice(r Recording) []byte {
+	return notice{Record: &recordNotice{Why: r.Why, Since: momentOf(r.Since), Still: r.Still, Lost: r.Lost, From: momentOf(r.From), To: momentOf(r.To)}}.packet()
+}
+
+// momentOf is a time as it is told; nil where there is none.
+func momentOf(at time.Time) *time.Time {
+	if at.IsZero() {
+		return nil
+	}
+	at = at.UTC().Truncate(time.Millisecond)
+	return &at
 }
 
 type refusal struct {
@@ -31,6 +56,9 @@ type linkWording struct {
 	Why      string `json:"why,omitempty"`      // a fixed word; none where the broker cannot be reached
 	Sentence string `json:"sentence,omitempty"` // what a person can do about it
 }
+
+// unrecordedNotice is said again while it goes on.
+func unrecordedNotice() []byte { return notice{Unrecorded: true}.packet() }
 
 func droppedNotice(lost, total uint64) []byte {
 	return notice{Dropped: lost, Total: total}.packet()
@@ -48,10 +76,7 @@ func refusedNotice(id uint16, why error) []byte {
 
 func linkNotice(state State) []byte {
 	link := linkWording{Up: !state.Down, Why: string(state.Why), Sentence: state.Why.Words()}
-	if !state.Since.IsZero() {
-		since := state.Since.UTC().Truncate(time.Millisecond)
-		link.Since = &since
-	}
+	link.Since = momentOf(state.Since)
 	return notice{Link: &link}.packet()
 }
 

@@ -45,10 +45,10 @@ var reasons = map[Reason]struct{ name, words string }{
 	Gone:      {"gone", "This session is over; opening a new one."},
 	Taken:     {"taken", "Something else is using the same access key."},
 	Behind:    {"behind", "We fell behind; some messages are only in the history."},
-	Limit:     {"limit", "This page is very busy."},
+	Limit:     {"limit", "This page is very busy. We try again by ourselves."},
 	SignedOut: {"signed out", "You signed out in another tab."},
 	Restart:   {"restart", "Updating, back in a moment."},
-	Upstream:  {"upstream", "Our link to the broker is down. Your connection is fine."},
+	Upstream:  {"upstream", "Our link to the devices is down. Your connection is fine."},
 	Silent:    {"silent", "We have not heard from this page for a while."},
 
 	TooManyOfAddress: {"too many of address", "Too many pages are open from your network. We try again by ourselves."},

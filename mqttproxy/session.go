@@ -37,6 +37,9 @@ type session struct {
 	seen  uint64         // the last message that was pushed
 	link  State          // as the page was last told
 
+	unrecorded time.Duration // when it was last told that a message is not on record, by the hub's clock; guarded by Hub.mu
+	recording  Recording     // as the page was last told; guarded by Hub.mu
+
 	workers sync.WaitGroup // flush, publishUp, and the ending of the carrier
 
 	mu       sync.Mutex

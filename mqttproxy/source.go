@@ -27,6 +27,24 @@ type Links interface {
 	StateOf(g access.Grant) State
 }
 
+// Recorder is a Source that knows whether what it brings is recorded.
+type Recorder interface {
+	// Recording tells it to whoever has this Grant. It must be cheap: it is asked several times a second.
+	Recording(g access.Grant) Recording
+}
+
+// NotSynced is said of a disk that has failed to keep what was written: only a new start can help.
+const NotSynced = "unsynced"
+
+// Recording is whether what a page sees is recorded, and how much of what it may hear was not.
+type Recording struct {
+	Why      string    // a fixed word: full (the disk is), [NotSynced], failing; empty: it is recorded
+	Since    time.Time // that it is not
+	Still    bool      // and what is not recorded is not shown
+	Lost     uint64    // messages of the last day that were not recorded
+	From, To time.Time // when they came
+}
+
 // State is how the link between this server and its broker is, as told to the page.
 type State struct {
 	Down  bool
@@ -51,14 +69,14 @@ const (
 )
 
 var whys = map[Why]string{
-	WhyTaken:       "Something else is using the same access key, and the broker lets only one in at a time. Close the other program, or make a second key for this page.",
-	WhyOtherKey:    "The broker lets only one access key of this device in at a time, and another one is in use on this server. Sign in with that key here too, or close the pages that are signed in with it and turn off there that this server keeps listening.",
-	WhyConsent:     "The broker lets this key connect only as the device itself. If a device is using this key, it would be disconnected. Better: make a second key for this page.",
-	WhyRefused:     "The broker does not let this access key in, although it is a good one. Whoever runs the broker can say why.",
-	WhyCertificate: "The broker's certificate is not accepted here, so we do not connect to it. Whoever runs this server can say why.",
-	WhyLogin:       "The broker refuses the login that this server was given. Whoever runs this server can correct it.",
-	WhyTopics:      "The broker lets this server in, but not hear the topics that it was given. Whoever runs this server or the broker can correct that.",
-	WhyTwin:        "Something else is connected to the broker under the name that this server uses there, and the broker lets only one in at a time. Whoever runs this server can give it another name.",
+	WhyTaken:       "Something else is using the same access key, and the service that the key belongs to lets only one in at a time. Close the other program, or make a second key for this page.",
+	WhyOtherKey:    "The service that this access key belongs to lets only one key of this device in at a time, and another one is in use on this server. Sign in with that key here too, or close the pages that are signed in with it and turn off there that this server keeps listening.",
+	WhyConsent:     "The service that this access key belongs to lets it connect only as the device itself. If a device is using this key, it would be disconnected. Better: make a second key for this page.",
+	WhyRefused:     "The service that this access key belongs to does not let it in, although it is a good one. Whoever runs that service can say why.",
+	WhyCertificate: "Our link to the devices is down: the certificate at its other end is not accepted here. Whoever runs this server can say why.",
+	WhyLogin:       "Our link to the devices is down: its other end refuses the login that this server was given. Whoever runs this server can correct it.",
+	WhyTopics:      "Our link to the devices brings nothing: its other end lets this server in, but not hear what it was told to listen to. Whoever runs either can correct that.",
+	WhyTwin:        "Something else has taken the place of our link to the devices: it uses the name that this server uses there, and only one is let in at a time. Whoever runs this server can give it another name.",
 }
 
 // Words is a sentence for people; empty where there is nothing to say but that the link is down.

@@ -20,6 +20,7 @@ import (
 type UplinksConfig struct {
 	Addresses []*url.URL                                      // where the broker is, best first; see [UpstreamAddresses]
 	Take      func(ctx context.Context, came []Arrival) error // returns when what came is safe
+	Lost      func(topic string)                              // is told of each message at QoS 0 that is dropped before it is taken; nil: nobody is. It must not block
 
 	House *House // one login for everybody; nil: every key logs in for itself
 
@@ -180,7 +181,7 @@ func (u *Uplinks) open(id string, e errand, sent *echoes) *uplink {
 		errand: e, up: u, id: id, inbox: newInbox(u.Waiting, u.WaitBytes), echoes: sent, before: u.ending[id], bySignIn: map[string]int{},
 		over: make(chan struct{}), cancel: cancel, nudge: make(chan struct{}, 1), since: time.Now(), news: make(chan struct{}),
 	}
-	l.inbox.lostAll = &u.counts.dropped
+	l.inbox.lostAll, l.inbox.tellLost = &u.counts.dropped, u.Lost
 	sent.within, sent.most, sent.mostBytes, sent.returned = u.EchoIn, u.Waiting, u.WaitBytes, &u.counts.echoes
 	sent.wake = func() {
 		select {
@@ -321,7 +322,7 @@ func (e unsureError) Error() string {
 
 // Sentence is for the person who sent it.
 func (unsureError) Sentence() string {
-	return "We sent the message, but the broker did not confirm it. It may or may not have arrived."
+	return "We sent the message, but it was not confirmed. It may or may not have arrived."
 }
 
 // Publish sends a page's message by the link of its topic's key. At QoS 1 it returns nil when the upstream broker has

@@ -65,7 +65,7 @@ func TestARefusedTopicKeepsNoOtherFromBeingHeard(t *testing.T) {
 func TestWhenNothingMayBeHeardThatIsSaid(t *testing.T) {
 	m := withSecurity(t, "home/+/state")
 	f := newHouse(t, m, anyHouse("secret/#", "other/+"), func(c *UplinksConfig) { c.FightPause = time.Hour })
-	if s := f.is(because(WhyTopics)); !strings.Contains(s.Why.Words(), "not hear the topics") {
+	if s := f.is(because(WhyTopics)); !strings.Contains(s.Why.Words(), "not hear what it was told") {
 		t.Errorf("a page is told %q", s.Why.Words())
 	}
 	if err := f.Send(t.Context(), "home/shed/set", []byte("ON"), 1, Arrival{}); !errors.Is(err, errLinkDown) {
@@ -127,7 +127,7 @@ func TestSomebodyWithOurNameIsSaid(t *testing.T) {
 		}
 	}()
 	defer func() { close(quit); <-over }()
-	if s := f.is(because(WhyTwin)); !strings.Contains(s.Why.Words(), "under the name that this server uses") {
+	if s := f.is(because(WhyTwin)); !strings.Contains(s.Why.Words(), "uses the name that this server uses") {
 		t.Errorf("a page is told %q", s.Why.Words())
 	}
 }

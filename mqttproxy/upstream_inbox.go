@@ -31,6 +31,7 @@ type inbox struct {
 	most, mostBytes int
 	full            chan struct{}  // has something in it when there is news
 	lostAll         *atomic.Uint64 // counts what is dropped here and elsewhere; nil: nobody does
+	tellLost        func(topic string)
 
 	mu    sync.Mutex
 	seq   uint64
@@ -64,8 +65,11 @@ func (q *inbox) put(a Arrival, qos byte) bool {
 	} else {
 		q.plain = append(q.plain, queued{a, q.seq})
 		for q.bytes[0] += size; len(q.plain) > q.most || (q.bytes[0] > q.mostBytes && len(q.plain) > 1); {
-			q.pop(&q.plain, 0)
+			gone := q.pop(&q.plain, 0)
 			count(q.lostAll)
+			if q.tellLost != nil {
+				q.tellLost(gone.Topic)
+			}
 		}
 	}
 	select {

@@ -29,12 +29,15 @@ func (h *Hub) look() {
 	wall, now := h.config.Now(), h.clock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	stateOf := h.statesNow()
+	stateOf, recordingOf := h.statesNow(), h.recordingsNow()
 	for s := range h.sessions {
 		if reason, over := s.overdue(now, wall); over {
 			s.end(reason)
 		} else if s.connected.Load() {
 			s.tellLink(stateOf(s.grant))
+			if recording, known := recordingOf(s.grant); known && recording != s.recording {
+				s.tellRecording(recording)
+			}
 		}
 	}
 }
@@ -70,6 +73,32 @@ func (h *Hub) greetLink(s *session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s.tellLink(h.statesNow()(s.grant))
+	if recording, known := h.recordingsNow()(s.grant); known {
+		s.tellRecording(recording) // in any case: what the page was printed with may be over
+	}
+}
+
+// recordingsNow gives what of everybody's is recorded, each asked for once; nothing where the Source does not know.
+func (h *Hub) recordingsNow() func(access.Grant) (Recording, bool) {
+	recorder, is := h.config.Source.(Recorder)
+	known := map[string]Recording{}
+	return func(g access.Grant) (Recording, bool) {
+		if !is {
+			return Recording{}, false
+		}
+		now, asked := known[g.KeyID]
+		if !asked {
+			now = recorder.Recording(g)
+			known[g.KeyID] = now
+		}
+		return now, true
+	}
+}
+
+// tellRecording says whether what the page sees is recorded. Hub.mu is held.
+func (s *session) tellRecording(now Recording) {
+	s.recording = now
+	s.say(recordingNotice(now))
 }
 
 // overdue says whether the session's time is over: no CONNECT, silence for one and a half times what the page promised,

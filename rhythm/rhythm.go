@@ -43,28 +43,30 @@ type Rhythm struct {
 	limit  float64     // how many of them may stay away
 }
 
-// Learn makes a Rhythm of the moments at which somebody was heard, oldest first.
-func Learn(heard []time.Time) Rhythm {
-	heard = heard[max(0, len(heard)-AtMost):]
-	starts, ends := bursts(heard)
-	if len(starts) <= fewest {
+// Learn makes a Rhythm of the moments at which somebody was heard, oldest first. Silence in times in which nobody could be heard teaches
+// nothing.
+func Learn(heard []time.Time, deaf ...Deaf) Rhythm {
+	heard = sinceSlower(heard[max(0, len(heard)-AtMost):])
+	all := gapsOf(heard, deaf)
+	if len(all) < fewest {
 		return Rhythm{Kind: Unknown}
 	}
-	r := Rhythm{Kind: Irregular, byHour: hourly(starts)}
-	silent := make([]float64, 0, len(starts)) // each gap, counted in what usually comes in such a time
-	var gaps []time.Duration
-	for i := 1; i < len(starts); i++ {
-		silent = append(silent, r.missed(ends[i-1], starts[i]))
-		gaps = append(gaps, starts[i].Sub(ends[i-1]))
+	r := Rhythm{Kind: Irregular, byHour: hourly(all)}
+	silent := make([]float64, 0, len(all)) // each gap, counted in what usually comes in such a time
+	gaps := make([]time.Duration, 0, len(all))
+	for _, g := range all {
+		silent = append(silent, r.missed(g.from, g.to))
+		gaps = append(gaps, g.to.Sub(g.from))
 	}
 	slices.Sort(silent)
 	slices.Sort(gaps)
 	middle, ninth := quantile(silent, 0.5), quantile(silent, 0.9)
-	r.limit = max(leastLimit, tail(silent, ninth, perMonth(starts)))
+	r.limit = max(leastLimit, tail(silent, ninth, perMonth(all)))
 	r.Usual = quantile(gaps, 0.5)
 	if ninth <= steadyWithin*middle && middle > 0 {
 		r.Kind = Steady
 		r.limit = steadyLimit
+		r.forgetHours(all)
 	} else {
 		r.Usual = time.Duration(quantile(silent, 0.98) / r.awake() * float64(time.Hour))
 		if r.Usual > eventsFrom {
@@ -85,18 +87,27 @@ func (r Rhythm) Quiet(last, now time.Time) bool {
 	return now.Sub(last) > longUnknown
 }
 
-// bursts puts together what comes in one go: where gaps are of two quite different lengths, and many of them short, the long ones
-// are the rhythm. It gives when each burst began and ended.
-func bursts(heard []time.Time) (starts, ends []time.Time) {
-	cut := cutOf(heard)
-	for i, at := range heard {
-		if i > 0 && at.Sub(heard[i-1]) <= cut {
-			ends[len(ends)-1] = at
-			continue
+// gap is the time between two bursts.
+type gap struct {
+	begun    time.Time // when the one before it began
+	from, to time.Time // when that ended, and when the next one began
+}
+
+// gapsOf puts together what comes in one go: where gaps are of two quite different lengths, and many of them short, the long ones
+// are the rhythm. It leaves out gaps in which something may have been said that nobody heard.
+func gapsOf(heard []time.Time, deaf []Deaf) (all []gap) {
+	times := newDeafness(deaf)
+	cut := cutOf(heard, times)
+	for i := 1; i < len(heard); i++ {
+		g := gap{begun: heard[i-1], from: heard[i-1], to: heard[i]}
+		for ; i+1 < len(heard) && g.to.Sub(g.from) <= cut; i++ {
+			g.from, g.to = heard[i], heard[i+1]
 		}
-		starts, ends = append(starts, at), append(ends, at)
+		if g.to.Sub(g.from) > cut && !times.between(g.from, g.to) {
+			all = append(all, g)
+		}
 	}
-	return starts, ends
+	return all
 }
 
 const (
@@ -105,10 +116,12 @@ const (
 	manyAreShort = 0.3
 )
 
-func cutOf(heard []time.Time) time.Duration {
+func cutOf(heard []time.Time, deaf deafness) time.Duration {
 	gaps := make([]time.Duration, 0, len(heard))
 	for i := 1; i < len(heard); i++ {
-		gaps = append(gaps, heard[i].Sub(heard[i-1]))
+		if !deaf.between(heard[i-1], heard[i]) {
+			gaps = append(gaps, heard[i].Sub(heard[i-1]))
+		}
 	}
 	slices.Sort(gaps)
 	cut, widest := time.Duration(0), float64(twoLengths)
@@ -125,9 +138,9 @@ func cutOf(heard []time.Time) time.Duration {
 }
 
 // hourly counts how often something usually comes in each hour of the day. What was seen for less than two days says nothing of the hours.
-func hourly(starts []time.Time) (rate [24]float64) {
-	span := starts[len(starts)-1].Sub(starts[0])
-	all := float64(len(starts)-1) / max(span.Hours(), 1e-6)
+func hourly(gaps []gap) (rate [24]float64) {
+	span := spanOf(gaps)
+	all := float64(len(gaps)) / max(span.Hours(), 1e-6)
 	for h := range rate {
 		rate[h] = all
 	}
@@ -135,22 +148,34 @@ func hourly(starts []time.Time) (rate [24]float64) {
 		return rate
 	}
 	var came, hours [24]float64
-	for _, at := range starts[1:] {
-		came[at.UTC().Hour()]++
-	}
-	for at := starts[0]; at.Before(starts[len(starts)-1]); {
-		next := at.Truncate(time.Hour).Add(time.Hour)
-		if end := starts[len(starts)-1]; next.After(end) {
-			next = end
+	for _, g := range gaps {
+		came[g.to.UTC().Hour()]++
+		for at := g.begun; at.Before(g.to); {
+			next := at.Truncate(time.Hour).Add(time.Hour)
+			if next.After(g.to) {
+				next = g.to
+			}
+			hours[at.UTC().Hour()] += next.Sub(at).Hours()
+			at = next
 		}
-		hours[at.UTC().Hour()] += next.Sub(at).Hours()
-		at = next
 	}
 	for h := range rate {
-		// Half an hour of the average, so that an hour in which little was seen is not believed to the letter.
-		rate[h] = (came[h] + all*0.1) / (hours[h] + 0.1)
+		if hours[h] < 0.3 {
+			continue // nobody listened then
+		}
+		// A tenth of an hour of the average, so that an hour in which little was seen is not believed to the letter. No more than of one an
+		// hour: of who speaks often by day much would be expected in a night otherwise.
+		rate[h] = (came[h] + min(all, 1)*0.1) / (hours[h] + 0.1)
 	}
 	return rate
+}
+
+// spanOf is for how long somebody was listened to.
+func spanOf(gaps []gap) (span time.Duration) {
+	for _, g := range gaps {
+		span += g.to.Sub(g.begun)
+	}
+	return span
 }
 
 // awake is how often something comes in those hours in which much does.
@@ -185,9 +210,8 @@ func (r Rhythm) missed(from, to time.Time) (n float64) {
 	return n
 }
 
-func perMonth(starts []time.Time) float64 {
-	span := max(starts[len(starts)-1].Sub(starts[0]), time.Minute)
-	return float64(len(starts)-1) * float64(month) / float64(span)
+func perMonth(gaps []gap) float64 {
+	return float64(len(gaps)) * float64(month) / float64(max(spanOf(gaps), time.Minute))
 }
 
 // tail is the silence that only so many in a month pass: beyond the ninth tenth, silences get rarer evenly.

@@ -73,6 +73,8 @@ var devices = []struct {
 	{"every 10 s", every(10*time.Second, 0.2, 0.002), Steady, [2]int{0, 24}},
 	{"6 at once every 15 minutes", inBursts(15*time.Minute, 6, 5*time.Second), Steady, [2]int{0, 24}},
 	{"every 5 minutes by day", byDay(7, 22, every(5*time.Minute, 0.1, 0.002)), Steady, [2]int{7, 22}},
+	{"every minute by day", byDay(7, 22, every(time.Minute, 0.1, 0.002)), Steady, [2]int{7, 22}},
+	{"every 15 minutes by day", byDay(6, 20, every(15*time.Minute, 0.1, 0.002)), Steady, [2]int{6, 20}},
 	{"by chance, every 10 minutes", byChance(10 * time.Minute), Irregular, [2]int{0, 24}},
 	{"by chance by day, every 20 minutes", byDay(6, 23, byChance(20*time.Minute)), Irregular, [2]int{6, 23}},
 	{"a door, some times a day", byDay(6, 23, byChance(3*time.Hour)), Events, [2]int{6, 23}},
@@ -81,7 +83,7 @@ var devices = []struct {
 
 // A month of each kind of device: fewer than one false alarm, and a silence noticed within three usual gaps, or a minute.
 func TestSilenceIsNoticedAndNothingElse(t *testing.T) {
-	const runs = 12
+	const runs = 8
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-36s %-10s %8s %18s %26s\n", "device", "kind", "usual", "false a month", "noticed after, usual gaps")
 	for _, d := range devices {

@@ -13,12 +13,14 @@ import (
 
 	"trellis/access"
 	"trellis/history"
-	"trellis/message"
 	"trellis/templates"
 )
 
 // home is the board for those who are signed in, and the way in for everybody else.
 func (s *Server) home(c echo.Context) error {
+	if err := s.limits.ask(c.RealIP()); err != nil {
+		return err
+	}
 	g, err := s.grant(c.Request())
 	switch {
 	case errors.Is(err, errSignedOut):
@@ -28,26 +30,53 @@ func (s *Server) home(c echo.Context) error {
 	case err != nil:
 		return err
 	}
-	cards, err := s.cards(c, g)
+	var values []history.Value
+	var cards []templates.Card
+	var changing changing
+	err = s.turns.take(c.Request().Context(), g, func() (err error) {
+		if values, err = s.Store.Values(c.Request().Context(), g.MayReceive); err == nil {
+			cards, changing, err = s.cards(c, g, values)
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	holder := g.Subject.Entity
-	if g.KeyID == "" {
-		holder = "Operator"
+	devices, err := s.knownDevices(c.Request().Context(), g)
+	if err != nil {
+		return err
 	}
 	page := templates.BoardPage{
 		Ways:     s.waysOf(c.Request()),
-		Holder:   holder,
+		Holder:   holderName(g),
 		Operator: g.KeyID == "",
 		Settings: templates.Settings{Subscribe: g.Subscribe, Entity: g.Subject.Entity, Now: s.Now()},
-		Groups:   templates.Groups(cards, s.Now()),
+		Link:     s.linkOf(g),
+		Zone:     s.Now().Format("MST"),
+		Recorded: s.recorded(g),
+		Pretend:  s.pretends(values),
 	}
+	page.Changing = changing.page
+	changing.devices(devices)
+	page.Arrange(cards, devices, s.Now())
+	changing.forms(page.Groups)
 	if len(g.Publish) > 0 {
 		page.Settings.Publish, page.Settings.SendsTo = g.Publish[0], g.Publish[0]
 	}
 	s.inFront(&page, g)
+	if page.Buttons, err = s.buttons(c.Request().Context(), g, cards, changing.wishes); err != nil {
+		return err
+	}
+	page.Buttons.Changing, page.Buttons.Making = page.Changing.On, c.QueryParam("change") == "buttons"
 	return render(c, http.StatusOK, templates.Board(page))
+}
+
+// holderName is whose page it is, and who presses on it.
+func holderName(g access.Grant) string {
+	if g.KeyID == "" {
+		return "Operator"
+	}
+	return g.Subject.Entity
 }
 
 // inFront says what is different on a board in front of another broker.
@@ -80,44 +109,99 @@ func (s *Server) service() string {
 	return s.Front.Service
 }
 
-// cards are the last values, true before any script runs: one card for each entity and value, the newest wins.
-func (s *Server) cards(c echo.Context, g access.Grant) ([]templates.Card, error) {
-	values, err := s.Store.Values(c.Request().Context(), g.MayReceive)
-	if err != nil {
-		return nil, err
+// linkTo names whom our own link leads to, for those who are signed in.
+func (s *Server) linkTo() string {
+	if s.Front == nil {
+		return templates.SomeHost
 	}
-	at := map[[2]string]templates.Card{}
-	for _, v := range values { // the longest silent first
-		at[[2]string{v.About, v.Reading}] = card(v)
-	}
-	dropWholes(at)
-	keepNewest(at, maxCards)
-	if err := s.addPoints(c.Request().Context(), g, at); err != nil {
-		return nil, err
-	}
-	cards := slices.Collect(maps.Values(at))
-	slices.SortFunc(cards, func(a, b templates.Card) int {
-		return cmp.Or(cmp.Compare(a.Entity, b.Entity), cmp.Compare(a.Reading, b.Reading))
-	})
-	return cards, nil
+	return cmp.Or(s.Front.Service, s.Front.Broker, templates.SomeHost)
 }
 
-// dropWholes leaves out what is only of use as the whole of something else: the page shows free memory as a share of it.
-func dropWholes(cards map[[2]string]templates.Card) {
-	for part, whole := range map[string]string{"mem_free": "mem_total", "disk_free": "disk_size"} {
-		for at := range cards {
-			if _, both := cards[[2]string{at[0], part}]; both && at[1] == whole {
-				delete(cards, at)
+// pretends says whether all that devices say here is pretend. One real key is enough for a board to be somebody's.
+func (s *Server) pretends(values []history.Value) bool {
+	said := slices.DeleteFunc(slices.Clone(values), func(v history.Value) bool { return v.ByHand })
+	return s.Pretend != nil && len(said) > 0 && !slices.ContainsFunc(said, func(v history.Value) bool { return !s.Pretend(v.Topic) })
+}
+
+// cards are the last values, true before any script runs: one card for each entity and value, whatever topic it came on. The newest wins.
+// It is asked within a turn.
+func (s *Server) cards(c echo.Context, g access.Grant, values []history.Value) ([]templates.Card, changing, error) {
+	changing, err := s.changing(c, g, values)
+	if err != nil {
+		return nil, changing, err
+	}
+	at := map[[2]string]*madeCard{}
+	for _, v := range slices.Backward(values) { // what came last comes last, which says nothing of when it was measured
+		key := [2]string{v.About, v.Reading}
+		if at[key] == nil {
+			at[key] = &madeCard{}
+		}
+		at[key].take(v, changing)
+	}
+	addHealth(at)
+	keepNewest(at, maxCards)
+	made := slices.SortedFunc(maps.Values(at), func(a, b *madeCard) int {
+		return cmp.Or(cmp.Compare(a.Entity, b.Entity), changing.byPlace(thing{a.Entity, a.Reading}, thing{b.Entity, b.Reading}))
+	})
+	if err := s.addGraphs(c.Request().Context(), changing.wishes, made); err != nil {
+		return nil, changing, err
+	}
+	cards := make([]templates.Card, len(made))
+	for i, m := range made {
+		cards[i] = m.Card
+	}
+	return cards, changing, nil
+}
+
+// madeCard is a card in the making.
+type madeCard struct {
+	templates.Card
+	value  any
+	topics []string // that the value came on, the newest first
+}
+
+func (m *madeCard) take(v history.Value, as changing) {
+	m.topics = append(m.topics, v.Topic)
+	if m.value == nil || v.At.After(m.At) {
+		m.value, m.Card = v.Value, as.card(v)
+	}
+}
+
+// addGraphs draws the last day of what is measured; what is folded away comes last, since only the first ones are drawn finely.
+func (s *Server) addGraphs(ctx context.Context, as wishes, cards []*madeCard) error {
+	var drawn []*madeCard
+	var of []history.Drawable
+	for _, minor := range []bool{false, true} {
+		for _, m := range cards {
+			if _, number := m.value.(float64); number && m.Minor == minor {
+				drawn = append(drawn, m)
+				of = append(of, history.Drawable{About: m.Entity, Reading: m.Reading, Topics: m.topics})
 			}
 		}
 	}
+	days, err := s.Past.Days(ctx, of, s.Now())
+	if err != nil {
+		return err
+	}
+	for i, d := range days {
+		graph := templates.Graph{Begin: d.Begin, Step: d.Step, Span: d.Span, Means: d.Means, Last: d.Last}
+		if d.Usual != nil {
+			graph.Usual = &[24]templates.Between{}
+			for h, u := range d.Usual {
+				graph.Usual[h] = templates.Between(u)
+			}
+		}
+		graph.Low, graph.High = as.spread(drawn[i].Entity, drawn[i].Reading, d.Means)
+		drawn[i].Graph = graph
+	}
+	return nil
 }
 
 // maxCards is how many cards a page shows; web/src/shelf.ts has the same bound.
 const maxCards = 1000
 
 // keepNewest leaves out the cards that were silent longest.
-func keepNewest(cards map[[2]string]templates.Card, most int) {
+func keepNewest(cards map[[2]string]*madeCard, most int) {
 	if len(cards) <= most {
 		return
 	}
@@ -125,41 +209,4 @@ func keepNewest(cards map[[2]string]templates.Card, most int) {
 	for _, at := range byAge[:len(cards)-most] {
 		delete(cards, at)
 	}
-}
-
-// Bounds of the small graphs that are printed, so that a page costs the same whatever others send.
-const (
-	maxRecent = 200     // messages looked at for all graphs
-	maxShort  = 4 << 10 // bytes of a message that is looked at
-	maxPoints = 60      // points of one graph
-)
-
-// addPoints puts what came lately into the cards' graphs.
-func (s *Server) addPoints(ctx context.Context, g access.Grant, cards map[[2]string]templates.Card) error {
-	recent, err := s.Store.RecentShort(ctx, g.MayReceive, maxRecent, maxShort)
-	if err != nil {
-		return err
-	}
-	for _, r := range slices.Backward(recent) { // they come newest first
-		if r.About == "" {
-			continue
-		}
-		when, readings := message.Delivered(r.Payload)
-		for _, reading := range readings {
-			card, there := cards[[2]string{r.About, reading.Name}]
-			number, isNumber := reading.Value.(float64)
-			if !there || !isNumber {
-				continue
-			}
-			card.Points = append(card.Points, templates.Point{At: when, Value: number})
-			card.Points = card.Points[max(0, len(card.Points)-maxPoints):]
-			cards[[2]string{r.About, reading.Name}] = card
-		}
-	}
-	return nil
-}
-
-func card(v history.Value) templates.Card {
-	shown := message.Describe(message.Reading{Name: v.Reading, Value: v.Value})
-	return templates.Card{Entity: v.About, Reading: v.Reading, Label: shown.Label, Value: shown.Value, Unit: shown.Unit, Minor: shown.Minor, At: v.At, ByHand: v.ByHand}
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -34,7 +35,7 @@ func TestTheBoardIsPrintedWithItsLastValues(t *testing.T) {
 	record(t, s, other, `{"data":{"secret_level":77}}`, now)
 	b := s.browser(t)
 	_, page := send(t, b, "POST", s.URL+"/session", url.Values{"key": {mine.Key}})
-	for _, want := range []string{"21.5", "°C", "2 min ago", "10 min ago", `data-reading="door"`, ",20.1 "} {
+	for _, want := range []string{"21.5", "°C", "2 min ago", "10 min ago", `data-reading="door"`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)
 		}
@@ -55,41 +56,6 @@ func cardOf(t *testing.T, page, reading string) string {
 	return card
 }
 
-func TestLongMessagesGiveNoPointsButTheirValue(t *testing.T) {
-	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-	s := newSite(t, func(c *Config) { c.Now = func() time.Time { return now } })
-	mine := s.key(t, "shed")
-	record(t, s, mine, `{"data":{"level":11}}`, now.Add(-2*time.Minute))
-	record(t, s, mine, `{"data":{"level":12,"fill":["`+strings.Repeat("x", maxShort)+`"]}}`, now.Add(-time.Minute))
-	b := s.browser(t)
-	_, page := send(t, b, "POST", s.URL+"/session", url.Values{"key": {mine.Key}})
-	card := cardOf(t, page, "level")
-	if !strings.Contains(card, ">12</output>") {
-		t.Error("the newest value is not printed:", card)
-	}
-	if !strings.Contains(card, `,11"`) || strings.Contains(card, ",12") {
-		t.Error("the graph is not of the short messages only:", card)
-	}
-}
-
-func TestThePointsAreOfFewMessages(t *testing.T) {
-	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-	s := newSite(t, func(c *Config) { c.Now = func() time.Time { return now } })
-	mine := s.key(t, "shed")
-	record(t, s, mine, `{"data":{"silent":11}}`, now.Add(-time.Hour))
-	for range maxRecent {
-		record(t, s, mine, `{"data":{"level":12}}`, now)
-	}
-	b := s.browser(t)
-	_, page := send(t, b, "POST", s.URL+"/session", url.Values{"key": {mine.Key}})
-	if card := cardOf(t, page, "silent"); strings.Contains(card, ",11") {
-		t.Error("more messages were looked at than", maxRecent)
-	}
-	if n := strings.Count(cardOf(t, page, "level"), ",12"); n != maxPoints {
-		t.Errorf("the graph has %d points, want %d", n, maxPoints)
-	}
-}
-
 func TestWhatAPersonSentDoesNotLookMeasured(t *testing.T) {
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	s := newSite(t, func(c *Config) { c.Now = func() time.Time { return now } })
@@ -105,13 +71,58 @@ func TestWhatAPersonSentDoesNotLookMeasured(t *testing.T) {
 	}
 }
 
+func TestTheBoardIsAskedForNoOftenerThanOtherPages(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	s := newSite(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	for _, b := range []*http.Client{s.holder(t, "shed"), s.browser(t)} {
+		codes := map[int]int{}
+		for range askBurst + 5 {
+			answer, _ := send(t, b, "GET", s.URL+"/", nil)
+			codes[answer.StatusCode]++
+		}
+		if now = now.Add(time.Minute); codes[http.StatusTooManyRequests] < 5 || codes[http.StatusOK] < askBurst-10 {
+			t.Errorf("answers: %v", codes)
+		}
+	}
+}
+
 func TestThePrintedBoardIsBounded(t *testing.T) {
-	cards := map[[2]string]templates.Card{}
+	cards := map[[2]string]*madeCard{}
 	for i := range 30 {
-		cards[[2]string{"shed", strconv.Itoa(i)}] = templates.Card{At: time.Unix(int64(i), 0)}
+		cards[[2]string{"shed", strconv.Itoa(i)}] = &madeCard{Card: templates.Card{At: time.Unix(int64(i), 0)}}
 	}
 	keepNewest(cards, 10)
 	if _, newest := cards[[2]string{"shed", "29"}]; len(cards) != 10 || !newest {
 		t.Errorf("%d cards left, the newest among them: %v", len(cards), newest)
+	}
+}
+
+func TestABoardThatOnlyPretendDevicesFeedSaysSo(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	demo := map[string]bool{}
+	s := newSite(t, func(c *Config) {
+		c.Now = func() time.Time { return now }
+		c.Pretend = func(topic string) bool { return demo[topic] }
+	})
+	pretend, real := s.key(t, "greenhouse-soil"), s.key(t, "shed")
+	demo["home/local/"+pretend.JTI+"/publish"] = true
+	chief, visitor, owner := operator(t, s), signedIn(t, s, pretend.Key), signedIn(t, s, real.Key)
+	said := func(b *http.Client) bool {
+		return strings.Contains(pageOf(t, s, b), "A pretend greenhouse, to look around.")
+	}
+	if said(chief) || said(visitor) {
+		t.Error("it is said where nothing was heard yet")
+	}
+	record(t, s, pretend, `{"data":{"moisture":40}}`, now)
+	if !said(chief) || !said(visitor) || said(owner) {
+		t.Errorf("operator %v, holder of a pretend key %v, of a real one %v", said(chief), said(visitor), said(owner))
+	}
+	record(t, s, access.NewKey{Sub: "home:local:hand", JTI: "operator"}, `{"entity":"greenhouse-soil","data":{"pump":"on"},"context":{"by":"page"}}`, now)
+	if !said(chief) {
+		t.Error("what a person sends makes it no less pretend")
+	}
+	record(t, s, real, `{"data":{"moisture":40}}`, now)
+	if said(chief) || !said(visitor) || said(owner) {
+		t.Errorf("with a real device: operator %v, holder of a pretend key %v, of a real one %v", said(chief), said(visitor), said(owner))
 	}
 }

@@ -15,6 +15,7 @@ import (
 // they are this server's own then.
 type Front struct {
 	Service string   // host of the service whose keys people sign in with; empty for any broker
+	Broker  string   // host of any broker; empty for a service's
 	Topics  []string // templates of what is heard from any broker, for the operator; none for a service's
 	Send    string   // and of where something can be sent to; empty if nothing can
 
@@ -50,8 +51,14 @@ func (s *Server) ours(handle echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // linkDown says whether nothing can be known of this Grant's devices now, because our own link to their broker is down.
-func (s *Server) linkDown(g access.Grant) bool {
-	return s.Front != nil && s.Front.Link != nil && s.Front.Link(g).Down
+func (s *Server) linkDown(g access.Grant) bool { return s.linkState(g).Down }
+
+// linkState is how our own link for this Grant is. With the broker inside there is none to be down.
+func (s *Server) linkState(g access.Grant) mqttproxy.State {
+	if s.Front == nil || s.Front.Link == nil {
+		return mqttproxy.State{}
+	}
+	return s.Front.Link(g)
 }
 
 // agree takes the answer of a key's holder to the question whether we may take the device's place.

@@ -32,6 +32,8 @@ func (a anotherService) Grant(jti string) (access.Grant, error) {
 	return access.KeyGrant(access.Subject{Account: "acme", Region: "eu", Entity: "shed"}, "k1", time.Time{}), nil
 }
 
+func (anotherService) Ended(string) (time.Time, error) { return time.Time{}, nil }
+
 func frontSite(t *testing.T, err error, agreed chan string) *site {
 	return newSite(t, func(c *Config) {
 		c.Keys = anotherService{err}
@@ -75,10 +77,10 @@ func TestInFrontOfAnotherServiceDevicesAreSentThere(t *testing.T) {
 func TestTheCheckClaimsNoMoreThanItKnowsInFrontOfAnotherService(t *testing.T) {
 	s := frontSite(t, nil, nil)
 	_, page := send(t, s.browser(t), http.MethodGet, s.URL+"/check", nil)
-	if !strings.Contains(page, " data-front") || !strings.Contains(page, ">can be reached (") || !strings.Contains(page, "the broker can be reached.") {
-		t.Error("the page does not say that the broker can be reached")
+	if !strings.Contains(page, " data-front") || !strings.Contains(page, ">can be reached (") || !strings.Contains(page, "the service can be reached.") {
+		t.Error("the page does not say that the service can be reached")
 	}
-	if strings.Contains(page, "inside this server") || strings.Contains(page, "its broker works") || strings.Contains(page, ">works (") {
+	if strings.Contains(page, "inside this server") || strings.Contains(page, "messages come through") || strings.Contains(page, ">works (") {
 		t.Error("the page says of another service's broker what nobody has tried")
 	}
 	built := newSite(t, nil)
@@ -96,7 +98,7 @@ func TestTheCheckDoesNotBlameDevicesForALinkThatIsDown(t *testing.T) {
 		c.Front = &Front{Link: func(g access.Grant) mqttproxy.State { return mqttproxy.State{Down: down && g.KeyID == "k1"} }}
 	})
 	shed := access.NewKey{Sub: "acme:eu:shed", JTI: "k1", Entity: "shed"}
-	for n := range 6 {
+	for n := range 12 {
 		record(t, s, shed, fmt.Sprintf(`{"data":{"n":%d}}`, n), now.Add(time.Duration(n-60)*time.Minute))
 	}
 	b, own := s.browser(t), []string{"Sec-Fetch-Site", "same-origin", "Origin", s.URL}
@@ -110,7 +112,7 @@ func TestTheCheckDoesNotBlameDevicesForALinkThatIsDown(t *testing.T) {
 		t.Errorf("with a link that is up: %s %s", seen, works)
 	}
 	down = true
-	if seen := says("/check/seen"); !strings.Contains(seen, `"state":"unknown"`) || strings.Contains(seen, "Quiet") || !strings.Contains(seen, "our link to the broker is down") || !strings.Contains(seen, "Last heard") {
+	if seen := says("/check/seen"); !strings.Contains(seen, `"state":"unknown"`) || strings.Contains(seen, "Quiet") || !strings.Contains(seen, "our link to the devices is down") || !strings.Contains(seen, "Last heard") {
 		t.Errorf("with one that is down: %s", seen)
 	}
 	if works := says("/check/broker"); !strings.Contains(works, `"works":false`) {

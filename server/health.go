@@ -24,6 +24,7 @@ type health struct {
 	Status  string        `json:"status"`
 	Message string        `json:"message,omitempty"` // for a person; none where all is well
 	Record  string        `json:"record"`            // whether messages are taken and recorded
+	Why     string        `json:"why,omitempty"`     // a fixed word for what keeps them from it, where it is known: full, unsynced
 	Broker  string        `json:"broker"`            // inside, or upstream: somebody else's
 	Links   *linksHealth  `json:"links,omitempty"`   // to that broker
 	Claims  *claimsHealth `json:"claims,omitempty"`  // of that service
@@ -54,8 +55,17 @@ var healthSentences = map[string]string{
 	statusStarting: "This server is starting.",
 }
 
+// recordSentences say what is wrong with the disk, by the words of mqttproxy.Recording.
+var recordSentences = map[string]string{
+	"full":              "Messages are not taken or recorded now: the disk is full. As soon as it has room, that goes on by itself.",
+	mqttproxy.NotSynced: "Messages are not taken or recorded now: the disk failed to keep what was written. Check it, then start this server again.",
+}
+
 // Ready says that everything has started, so that visitors may be sent here.
 func (s *Server) Ready() {
+	if err := s.resumePresses(); err != nil {
+		s.Log.Error("answers to what was pressed before are not awaited", "err", err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.started = true
@@ -85,6 +95,15 @@ func (s *Server) healthNow() (h health, recorded bool) {
 		h.Status = phase
 	}
 	h.Message = healthSentences[h.Status]
+	if !recorded && s.Recording != nil {
+		why := s.Recording(access.Grant{}).Why
+		if said, known := recordSentences[why]; known {
+			h.Why = why
+			if h.Status == statusFailing {
+				h.Message = said
+			}
+		}
+	}
 	if s.Front == nil {
 		return h, recorded
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"trellis/access"
 	"trellis/history"
 	"trellis/message"
-	"trellis/rhythm"
 )
 
 // What was said before, for programs (with a key) and for our own pages (with a cookie): the same answers. Times are ISO 8601 in UTC.
@@ -24,8 +22,19 @@ import (
 // Past is what the record knows of what was said before; *history.Store is one.
 type Past interface {
 	Range(ctx context.Context, wanted func(topic string) bool, span history.Span) (history.Drawn, error)
+	Begins(ctx context.Context, wanted func(topic string) bool, about, reading string) (time.Time, error)
 	Page(ctx context.Context, wanted func(topic string) bool, of history.PageOf) (history.Page, error)
+	Days(ctx context.Context, of []history.Drawable, now time.Time) ([]history.Day, error)
 	Gaps(ctx context.Context, whose string, from, to time.Time) ([]history.Gap, error)
+	Unrecorded(ctx context.Context, wanted func(topic string) bool, from, to time.Time) ([]history.Unrecorded, error)
+	Turns(ctx context.Context, wanted func(topic string) bool, from, to time.Time) (turns []history.Turn, more bool, err error)
+	Extremes(ctx context.Context, wanted func(topic string) bool, from, to time.Time) ([]history.Extreme, error)
+	Passed(ctx context.Context, wanted func(topic string) bool, of []history.Limit, from, to time.Time) (found []history.Passed, more bool, err error)
+	Speakers(ctx context.Context, wanted func(topic string) bool) (all []history.Speaker, more bool, err error)
+	Silences(ctx context.Context, of history.Speaker, from, to time.Time, least time.Duration, long func(last, next time.Time) bool) ([]history.Silence, error)
+	MessageCount(ctx context.Context, wanted func(topic string) bool, from, to time.Time) (n int, many bool, err error)
+	KeptSince(ctx context.Context, wanted func(topic string) bool, from, to time.Time) (time.Time, error)
+	Walk(ctx context.Context, wanted func(topic string) bool, of history.WalkOf) (history.Piece, error)
 }
 
 // granter finds out who asks.
@@ -59,56 +68,58 @@ type latestAnswer struct {
 	ByHand  bool      `json:"by_hand"`
 }
 
-// historyLatest gives the newest value of every reading, the longest silent first.
+// historyLatest gives the newest value of every reading, the longest silent first; of one entity or reading where one is named.
 func (s *Server) historyLatest(who granter) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		g, err := who(c)
 		if err != nil {
 			return err
 		}
-		values, err := s.Store.Values(c.Request().Context(), g.MayReceive)
+		var values []history.Value
+		err = s.turns.take(c.Request().Context(), g, func() (err error) {
+			values, err = s.Store.Values(c.Request().Context(), g.MayReceive)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		answer := make([]latestAnswer, len(values))
-		for i, v := range values {
-			shown := message.Describe(message.Reading{Name: v.Reading, Value: v.Value})
-			answer[i] = latestAnswer{v.About, v.Reading, shown.Label, v.Value, shown.Value, shown.Unit, v.At.UTC(), v.ByHand}
+		w, err := s.wishes(c.Request().Context(), g)
+		if err != nil {
+			return err
+		}
+		answer := make([]latestAnswer, 0, len(values))
+		for _, v := range newestOf(values) {
+			if !named(c, "entity", v.About) || !named(c, "reading", v.Reading) {
+				continue
+			}
+			shown := w.shown(v)
+			answer = append(answer, latestAnswer{v.About, v.Reading, shown.Label, v.Value, shown.Value, shown.Unit, v.At.UTC(), v.ByHand})
 		}
 		return c.JSON(http.StatusOK, map[string]any{"values": answer})
 	}
 }
 
-// deviceAnswer is a device as it was heard.
-type deviceAnswer struct {
-	Entity string    `json:"entity"`
-	Heard  time.Time `json:"heard"`
-	Quiet  bool      `json:"quiet"`
-	Rhythm string    `json:"rhythm"`
-	Usual  *float64  `json:"usual"` // seconds; null where that is not known
+// newestOf leaves one value of each reading, in the same order: a device may say the same on several topics, and have stopped on some.
+func newestOf(values []history.Value) (newest []history.Value) {
+	at := map[[2]string]int{}
+	for i, v := range values {
+		of := [2]string{v.About, v.Reading}
+		if last, seen := at[of]; !seen || !v.At.Before(values[last].At) {
+			at[of] = i
+		}
+	}
+	for i, v := range values {
+		if at[[2]string{v.About, v.Reading}] == i {
+			newest = append(newest, v)
+		}
+	}
+	return newest
 }
 
-// historyDevices gives when each device was heard, how often it usually speaks, and whether it is silent for longer than that.
-func (s *Server) historyDevices(who granter) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		g, err := who(c)
-		if err != nil {
-			return err
-		}
-		found, err := s.devicesHeard(c.Request().Context(), g)
-		if err != nil {
-			return err
-		}
-		answer := make([]deviceAnswer, len(found))
-		for i, d := range found {
-			answer[i] = deviceAnswer{Entity: d.entity, Heard: d.at.UTC(), Quiet: d.quiet, Rhythm: string(cmp.Or(d.rhythm.Kind, rhythm.Unknown))}
-			if d.rhythm.Usual > 0 {
-				usual := math.Round(d.rhythm.Usual.Seconds())
-				answer[i].Usual = &usual
-			}
-		}
-		return c.JSON(http.StatusOK, map[string]any{"devices": answer})
-	}
+// named says whether a question leaves something open, or names this.
+func named(c echo.Context, what, name string) bool {
+	asked := c.QueryParam(what)
+	return asked == "" || asked == name
 }
 
 // rangeAnswer is one reading over time.
@@ -122,6 +133,7 @@ type rangeAnswer struct {
 	Every   float64        `json:"every"` // seconds that points are apart
 	Points  []pointAnswer  `json:"points"`
 	Changes []changeAnswer `json:"changes"`
+	More    bool           `json:"more"` // there were more changes: the earlier ones are left out
 	Gaps    []gapAnswer    `json:"gaps"`
 }
 
@@ -162,18 +174,27 @@ func (s *Server) historyRange(who granter) echo.HandlerFunc {
 			return err
 		}
 		ctx := c.Request().Context()
-		drawn, err := s.Past.Range(ctx, g.MayReceive, span)
+		var drawn history.Drawn
+		err = s.turns.take(ctx, g, func() error {
+			drawn, err = s.Past.Range(ctx, g.MayReceive, span)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		gaps, err := s.gaps(ctx, g, span.From, span.To)
+		found, err := s.gapsOfDevice(ctx, g, span.About, span.From, span.To)
 		if err != nil {
 			return err
 		}
 		shown := message.Describe(message.Reading{Name: span.Reading, Value: typical(drawn)})
+		w, err := s.wishes(ctx, g)
+		if err != nil {
+			return err
+		}
+		// The points are as they were sent, and so is their unit.
 		answer := rangeAnswer{
-			Entity: span.About, Reading: span.Reading, Label: shown.Label, Unit: shown.Unit, From: span.From, To: span.To,
-			Every: drawn.Every.Seconds(), Points: []pointAnswer{}, Changes: []changeAnswer{}, Gaps: gaps,
+			Entity: span.About, Reading: span.Reading, Label: cmp.Or(w.of(thing{span.About, span.Reading}).Name, shown.Label), Unit: shown.Unit, From: span.From, To: span.To,
+			Every: drawn.Every.Seconds(), Points: []pointAnswer{}, Changes: []changeAnswer{}, More: drawn.More, Gaps: gapAnswers(found),
 		}
 		for _, p := range drawn.Points {
 			answer.Points = append(answer.Points, pointAnswer{p.At, p.Low, p.Mean, p.High, p.N})
@@ -214,16 +235,14 @@ func (s *Server) spanOf(c echo.Context) (span history.Span, err error) {
 
 // times reads from and to; without them it is the time until now.
 func (s *Server) times(c echo.Context, before time.Duration) (from, to time.Time, err error) {
-	to = s.Now().UTC()
-	for name, field := range map[string]*time.Time{"to": &to, "from": &from} {
-		text := c.QueryParam(name)
-		if text == "" {
-			continue
-		}
-		if *field, err = time.Parse(time.RFC3339Nano, text); err != nil || field.Year() < 1970 || field.Year() > 9999 {
-			return from, to, errQuery(name + " must be a time such as 2026-05-01T12:00:00Z.")
-		}
-		*field = field.UTC()
+	if to, err = timeIn(c.QueryParams(), "to"); err != nil {
+		return from, to, err
+	}
+	if from, err = timeIn(c.QueryParams(), "from"); err != nil {
+		return from, to, err
+	}
+	if to.IsZero() {
+		to = s.Now().UTC()
 	}
 	if from.IsZero() && before > 0 {
 		from = to.Add(-before)
@@ -275,7 +294,12 @@ func (s *Server) historyMessages(who granter) echo.HandlerFunc {
 				return errQuery("The cursor is none that this server gave.")
 			}
 		}
-		page, err := s.Past.Page(c.Request().Context(), g.MayReceive, of)
+		ctx := c.Request().Context()
+		var page history.Page
+		err = s.turns.take(ctx, g, func() error {
+			page, err = s.Past.Page(ctx, g.MayReceive, of)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -298,7 +322,7 @@ func delivered(payload []byte) json.RawMessage {
 	return json.RawMessage("null")
 }
 
-// historyGaps gives the times in which nothing could be recorded, and why.
+// historyGaps gives the times in which nothing could be recorded, and why; of one device those too in which it said nothing itself for longer than usual.
 func (s *Server) historyGaps(who granter) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		g, err := who(c)
@@ -309,19 +333,25 @@ func (s *Server) historyGaps(who granter) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		gaps, err := s.gaps(c.Request().Context(), g, from, to)
+		var gaps []history.Gap
+		learning, ctx := false, c.Request().Context()
+		if entity := c.QueryParam("entity"); entity != "" {
+			gaps, learning, err = s.gapsAndSilences(ctx, g, entity, from, to)
+		} else {
+			gaps, err = s.Past.Gaps(ctx, g.KeyID, from, to)
+		}
 		if err != nil {
 			return err
 		}
-		return c.JSON(http.StatusOK, map[string]any{"gaps": gaps})
+		missing, err := s.unrecorded(ctx, g, from, to)
+		if err != nil {
+			return err
+		}
+		return c.JSON(http.StatusOK, map[string]any{"gaps": gapAnswers(gaps), "unrecorded": missing, "learning": learning})
 	}
 }
 
-func (s *Server) gaps(ctx context.Context, g access.Grant, from, to time.Time) ([]gapAnswer, error) {
-	found, err := s.Past.Gaps(ctx, g.KeyID, from, to)
-	if err != nil {
-		return nil, err
-	}
+func gapAnswers(found []history.Gap) []gapAnswer {
 	all := []gapAnswer{}
 	for _, one := range found {
 		gap := gapAnswer{Reason: one.Reason, Began: one.Began}
@@ -330,7 +360,7 @@ func (s *Server) gaps(ctx context.Context, g access.Grant, from, to time.Time) (
 		}
 		all = append(all, gap)
 	}
-	return all, nil
+	return all
 }
 
 // queryProblem is the sentence of a question that cannot be answered.

@@ -111,3 +111,26 @@ func TestThePastIsForThoseWhoMayHear(t *testing.T) {
 		t.Errorf("a key in the address opens it: %d", answer.StatusCode)
 	}
 }
+
+// The programs that a page hands out print the first value of the answer.
+func TestTheLatestIsOneOfEachReading(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	s := newSite(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	old, shed := s.key(t, "shed"), s.key(t, "shed")
+	record(t, s, old, `{"data":{"temp_c":3,"only_there":4}}`, now.Add(-72*time.Hour))
+	record(t, s, shed, `{"data":{"temp_c":20}}`, now.Add(-time.Minute))
+	b := operatorOf(t, s)
+	_, body := send(t, b, http.MethodGet, s.URL+"/history/latest?entity=shed", nil)
+	var got struct {
+		Values []struct {
+			Reading string
+			Value   float64
+		}
+	}
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Values) != 2 || got.Values[0].Value != 4 || got.Values[1].Value != 20 {
+		t.Errorf("%+v, want the newest of each, the longest silent first", got.Values)
+	}
+}

@@ -37,7 +37,7 @@ func newLimits(now func() time.Time, pages int) *limits {
 }
 
 // limitNames are what the limits are called where they are counted.
-var limitNames = []string{"ask", "guess", "check", "open", "send"}
+var limitNames = []string{"ask", "guess", "check", "open", "send", "export", "press"}
 
 // ask takes one request of this address, or says when it may come again.
 func (l *limits) ask(address string) error {
@@ -107,21 +107,30 @@ func (l *limits) of(address string, now time.Time) *buckets {
 // How often one key may send by requests, from all addresses together: as often as a page of it may. Each address has its limit before that, of
 // which every request takes, so that one program comes to askPerSecond.
 const (
-	sendBurst, sendPerSecond = 200, 100
-	maxSenders               = 10_000 // keys remembered at once
+	sendBurst, sendPerSecond   = 200, 100
+	maxSenders                 = 10_000 // keys remembered at once
+	pressBurst, pressPerSecond = 20, 1  // of one board, whatever its owner allows
 )
 
 // senders counts by key.
 type senders struct {
-	now func() time.Time
-	met func(limit string) // as that of limits
+	now   func() time.Time
+	met   func(limit string) // as that of limits
+	limit string
+	burst int
+	every rate.Limit
 
 	mu   sync.Mutex
 	seen map[string]*rate.Limiter
 }
 
 func newSenders(now func() time.Time, met func(limit string)) *senders {
-	return &senders{now: now, met: met, seen: map[string]*rate.Limiter{}}
+	return &senders{now: now, met: met, limit: "send", burst: sendBurst, every: sendPerSecond, seen: map[string]*rate.Limiter{}}
+}
+
+// newPressers count what people press, by board.
+func newPressers(now func() time.Time, met func(limit string)) *senders {
+	return &senders{now: now, met: met, limit: "press", burst: pressBurst, every: pressPerSecond, seen: map[string]*rate.Limiter{}}
 }
 
 // take takes one message of this key, or says when it may send again.
@@ -133,14 +142,14 @@ func (s *senders) take(keyID string) error {
 		if len(s.seen) >= maxSenders {
 			clear(s.seen) // only good keys are here: it is a rate that is forgotten, and nobody's refusal
 		}
-		bucket = rate.NewLimiter(sendPerSecond, sendBurst)
+		bucket = rate.NewLimiter(s.every, s.burst)
 		s.seen[keyID] = bucket
 	}
 	now := s.now()
 	r := bucket.ReserveN(now, 1)
 	if wait := r.DelayFrom(now); wait > 0 {
 		r.CancelAt(now)
-		s.met("send")
+		s.met(s.limit)
 		return tooMany{after: wait}
 	}
 	return nil

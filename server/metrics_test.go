@@ -58,7 +58,7 @@ func counting(c *Config) {
 			return mqttproxy.Stats{Sessions: 1, Kept: 2, Published: 3, Delivered: 4, Dropped: 5, Accepted: 6, Refused: 7, Panics: 8}
 		},
 		Record: func() history.Stats {
-			return history.Stats{Messages: 30, Batches: 10, Took: 1500 * time.Millisecond, Failed: 1}
+			return history.Stats{Messages: 30, Batches: 10, Took: 1500 * time.Millisecond, Failed: 1, Unread: 41}
 		},
 		Outbox: func() mqttproxy.OutboxStats { return mqttproxy.OutboxStats{Sent: 38, Expired: 39, Refused: 40} },
 		Devices: func() DeviceStats {
@@ -73,7 +73,7 @@ func TestMetricsSayWhatWasCounted(t *testing.T) {
 	says(t, scrape(t, s), `trellis_build_info{version="v1.2.3"} 1`, "trellis_healthy 1", "trellis_ready 0",
 		"trellis_page_sessions 1", "trellis_messages_kept 2", "trellis_messages_published_total 3", "trellis_messages_delivered_total 4",
 		`trellis_page_messages_total{result="accepted"} 6`, `trellis_page_messages_total{result="refused"} 7`, "trellis_page_panics_total 8",
-		"trellis_record_messages_total 30", "trellis_record_failures_total 1", "trellis_record_duration_seconds_sum 1.5", "trellis_record_duration_seconds_count 10",
+		"trellis_record_messages_total 30", "trellis_record_failures_total 1", "trellis_record_unread_total 41", "trellis_record_duration_seconds_sum 1.5", "trellis_record_duration_seconds_count 10",
 		`trellis_outbox_messages_total{result="sent"} 38`, `trellis_outbox_messages_total{result="expired"} 39`, `trellis_outbox_messages_total{result="refused"} 40`,
 		"trellis_device_connections 31", `trellis_device_connections_total{result="accepted"} 32`, `trellis_device_connections_total{result="refused"} 33`,
 		`trellis_messages_dropped_total{reason="page_behind"} 5`, `trellis_messages_dropped_total{reason="record_behind"} 34`,

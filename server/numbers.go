@@ -94,6 +94,7 @@ func recordNumbers(r history.Stats) []family {
 	return []family{
 		counter("trellis_record_messages_total", "Messages that were recorded.", r.Messages),
 		counter("trellis_record_failures_total", "Transactions that could not be recorded; their messages wait.", r.Failed),
+		counter("trellis_record_unread_total", "Messages that are recorded without their readings: reading them failed.", r.Unread),
 	}
 }
 

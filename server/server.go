@@ -30,15 +30,20 @@ import (
 type Keys interface {
 	Verify(token string) (access.Grant, error)
 	Grant(jti string) (access.Grant, error)
+	Ended(jti string) (at time.Time, why error)
 }
 
 // Store keeps sign-ins and one-time codes, and knows the latest values; *history.Store is one.
 type Store interface {
 	scs.Store
+	Settings
+	Buttons
 	TakeCode(ctx context.Context, hash [32]byte) (bool, error)
 	Values(ctx context.Context, wanted func(topic string) bool) ([]history.Value, error)
 	Heard(ctx context.Context, of history.Speaker, most int) ([]time.Time, error)
-	RecentShort(ctx context.Context, wanted func(topic string) bool, limit, size int) ([]history.Record, error)
+	Signs(ctx context.Context, wanted func(topic string) bool) ([]history.Sign, error)
+	Normal(ctx context.Context, boards ...string) (map[string]bool, error)
+	SetNormal(ctx context.Context, board, entity string, normal bool) error
 	LeaveLetter(ctx context.Context, l history.Letter, asked history.Leaving) (history.Letter, error)
 	FindLetter(ctx context.Context, keyID, id string) (l history.Letter, there bool, err error)
 	Unasked(ctx context.Context, keyID, topic string, limit int) ([][]byte, error)
@@ -48,6 +53,8 @@ type Store interface {
 type Pages interface {
 	Serve(ctx context.Context, carrier mqttproxy.Carrier, g access.Grant) mqttproxy.Reason
 	EndSignIn(id string)
+	Press(ctx context.Context, g access.Grant, topic string, payload []byte, handed func() error) error
+	Listen(hear func(mqttproxy.Message))
 }
 
 // Outbox sends what programs have left in the Store; *mqttproxy.Outbox is one.
@@ -56,22 +63,25 @@ type Outbox interface {
 	Follow(id string) (done <-chan struct{}, leave func())
 }
 
-// Config says what a Server stands on. All but Front, Operator and the last seven are required.
+// Config says what a Server stands on. All but Front, Operator, Pretend and the last seven are required.
 type Config struct {
-	Keys    Keys
-	Store   Store
-	Past    Past
-	Pages   Pages
-	Outbox  Outbox
-	Devices func(ctx context.Context, conn net.Conn, from netip.Addr) error // serves one device's MQTT connection and returns when it is over
-	Healthy func() error                                                    // nil, or why messages are not taken now
-	Probe   func(context.Context) (time.Duration, error)                    // sends a message of ours through the broker and back; in front of another service it opens a connection
-	JWKS    []byte                                                          // public halves of the signing keys
-	Front   *Front                                                          // what is different in front of another broker; nil where the broker is ours
-	Account string                                                          // whose messages an operator sees
-	Region  string
+	Keys      Keys
+	Store     Store
+	Past      Past
+	Moments   Moments
+	Pages     Pages
+	Outbox    Outbox
+	Devices   func(ctx context.Context, conn net.Conn, from netip.Addr) error // serves one device's MQTT connection and returns when it is over
+	Healthy   func() error                                                    // nil, or why messages are not taken now
+	Recording func(access.Grant) mqttproxy.Recording                          // whether what somebody sees is recorded; nil: it is
+	Probe     func(context.Context) (time.Duration, error)                    // sends a message of ours through the broker and back; in front of another service it opens a connection
+	JWKS      []byte                                                          // public halves of the signing keys
+	Front     *Front                                                          // what is different in front of another broker; nil where the broker is ours
+	Account   string                                                          // whose messages an operator sees
+	Region    string
 
 	Operator func(until time.Time) access.Grant // what an operator may do; nil means what is usual in the account's region
+	Pretend  func(topic string) bool            // whether a pretend device speaks there; nil: none does
 
 	Counted   Counted        // what is told at /metrics
 	Limits    Limits         // of pages
@@ -85,17 +95,21 @@ type Config struct {
 // Server answers HTTP.
 type Server struct {
 	Config
-	http     http.Server
-	sessions *scs.SessionManager
-	limits   *limits
-	senders  *senders
-	pipes    *mqttproxy.Pipes
-	checks   *mqttproxy.Pipes // of strangers
-	probe    brokerProbe
-	rhythms  *rhythms
-	links    heldLinks
-	tallies  tallies
-	metrics  *metricsServer
+	http      http.Server
+	sessions  *scs.SessionManager
+	limits    *limits
+	senders   *senders
+	pressers  *senders // by board
+	presses   *presses
+	pipes     *mqttproxy.Pipes
+	checks    *mqttproxy.Pipes // of strangers
+	probe     brokerProbe
+	rhythms   *rhythms
+	turns     *turns
+	exporting exporting
+	links     heldLinks
+	tallies   tallies
+	metrics   *metricsServer
 
 	mu      sync.Mutex
 	started bool
@@ -119,10 +133,16 @@ func New(c Config) *Server {
 	s := &Server{Config: c, tallies: newTallies(), metrics: newMetricsServer(c.Log)}
 	s.limits = newLimits(c.Now, cmp.Or(c.Limits.PerAddress, mqttproxy.PagesPerAddress))
 	s.limits.met = func(limit string) { s.tallies.limited.WithLabelValues(limit).Inc() }
-	s.senders = newSenders(c.Now, s.limits.met)
+	s.senders, s.pressers = newSenders(c.Now, s.limits.met), newPressers(c.Now, s.limits.met)
+	s.presses = newPresses(c.Now)
+	s.presses.came = func(p history.Press, words string, at time.Time) {
+		s.detach(func(ctx context.Context) { s.answered(context.WithoutCancel(ctx), p, words, at) })
+	}
+	c.Pages.Listen(s.presses.hear)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.probe.send, s.probe.ctx = c.Probe, s.ctx
-	s.rhythms = newRhythms(c.Store.Heard, c.Now, s.detach)
+	s.rhythms = newRhythms(listener{c.Store.Heard, c.Past.Gaps}, c.Now, s.detach)
+	s.turns = newTurns()
 	s.sessions = newSessions(c.Store, s.secure())
 	s.pipes = s.newPipes()
 	s.checks = s.newChecks()

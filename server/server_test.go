@@ -44,6 +44,13 @@ func (r keyRows) AddKey(ctx context.Context, k access.KeyInfo) error {
 type noPages struct {
 	grants chan access.Grant
 	ended  chan string
+	broker *pressed
+}
+
+func (p noPages) Listen(hear func(mqttproxy.Message)) { p.broker.hear = hear }
+
+func (p noPages) Press(ctx context.Context, g access.Grant, topic string, payload []byte, handed func() error) error {
+	return p.broker.press(ctx, g, topic, payload, handed)
 }
 
 func (p noPages) EndSignIn(id string) { p.ended <- id }
@@ -61,9 +68,10 @@ type site struct {
 	store  *history.Store
 	keys   *access.Keys
 	pages  noPages
+	dir    string // of the record
 }
 
-func newSite(t *testing.T, change func(*Config)) *site {
+func newSite(t testing.TB, change func(*Config)) *site {
 	t.Helper()
 	dir := t.TempDir()
 	store, err := history.Open(t.Context(), dir, history.Config{})
@@ -78,9 +86,9 @@ func newSite(t *testing.T, change func(*Config)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{store: store, keys: keys, pages: noPages{make(chan access.Grant, 10), make(chan string, 10)}}
+	s := &site{dir: dir, store: store, keys: keys, pages: noPages{make(chan access.Grant, 10), make(chan string, 10), &pressed{}}}
 	config := Config{
-		Keys: keys, Store: store, Past: store, Pages: s.pages, Outbox: &postman{store: store}, JWKS: signer.JWKS(), Account: "home", Region: "local",
+		Keys: keys, Store: store, Past: store, Moments: store, Pages: s.pages, Outbox: &postman{store: store}, JWKS: signer.JWKS(), Account: "home", Region: "local",
 		Devices: func(_ context.Context, c net.Conn, _ netip.Addr) error { return c.Close() },
 		Healthy: func() error { return nil },
 		Probe:   func(context.Context) (time.Duration, error) { return 12 * time.Millisecond, nil },

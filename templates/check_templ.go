@@ -174,7 +174,7 @@ func Check(p CheckPage) templ.Component {
 	})
 }
 
-// route is the picture: you, this server, the broker, the device, and what joins them. It is a list for whoever listens.
+// route is the picture: you, this server, the service that the devices send to, the device, and what joins them. It is a list for whoever listens.
 func route(p CheckPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -212,21 +212,21 @@ func route(p CheckPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = hop("broker", "Between this server and the broker", hopState(p.Broker), hopWords(p)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = hop("broker", "Between this server and the service", hopState(p.Broker), hopWords(p)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = stop("Broker", iconBroker()).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = stop("Service", iconBroker()).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		if p.Devices == nil {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "<li class=\"hop\" data-hop=\"device\" data-state=\"unknown\"><span class=\"hop-line\" aria-hidden=\"true\"></span> <span class=\"hop-words\"><span class=\"unseen\">Between the broker and the devices: </span><a href=\"/\">Sign in to see the devices</a></span></li>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "<li class=\"hop\" data-hop=\"device\" data-state=\"unknown\"><span class=\"hop-line\" aria-hidden=\"true\"></span> <span class=\"hop-words\"><span class=\"unseen\">Between the service and the devices: </span><a href=\"/\">Sign in to see the devices</a></span></li>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = hop("device", "Between the broker and the devices", p.Devices.State, p.Devices.Words).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = hop("device", "Between the service and the devices", p.Devices.State, p.Devices.Words).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -802,13 +802,13 @@ type wayRow struct{ id, name, about, outcome, result string }
 func directWay(p CheckPage) wayRow {
 	switch {
 	case p.Direct != "":
-		return wayRow{"direct", "Direct line", "Past this server, straight to the service's broker. A page that has its access key takes it first.", "untested", "not tested"}
+		return wayRow{"direct", "Direct line", "Past this server, straight to the service that the devices send to. A page that has its access key takes it first.", "untested", "not tested"}
 	case p.Front && !p.Service:
-		return wayRow{"direct", "Direct line", "The broker is another one. This server logs in to it for everybody, so pages go through this server.", "unneeded", "not needed"}
+		return wayRow{"direct", "Direct line", "The devices send to another service. This server logs in to it for everybody, so pages go through this server.", "unneeded", "not needed"}
 	case p.Front:
-		return wayRow{"direct", "Direct line", "The broker is another service's. This server holds the keys for it, so pages go through this server.", "unneeded", "not needed"}
+		return wayRow{"direct", "Direct line", "The devices send to another service. This server holds the keys for it, so pages go through this server.", "unneeded", "not needed"}
 	}
-	return wayRow{"direct", "Direct line", "The broker is inside this server, so the line through this server is the direct one.", "unneeded", "not needed"}
+	return wayRow{"direct", "Direct line", "The service that the devices send to is inside this server, so the line through this server is the direct one.", "unneeded", "not needed"}
 }
 
 func tried(p CheckPage, id, name, about string) wayRow {

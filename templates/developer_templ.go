@@ -74,7 +74,7 @@ func stream() templ.Component {
 			templ_7745c5c3_Var2 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<section class=\"stream panel\" aria-labelledby=\"stream-head\"><header class=\"panel-head\"><h2 id=\"stream-head\">Messages</h2><p class=\"count\" data-count></p><button class=\"button small quiet\" type=\"button\" data-pause aria-pressed=\"false\">Pause</button> <button class=\"button small quiet\" type=\"button\" data-clear>Clear</button></header><div class=\"stream-search\"><label class=\"unseen\" for=\"search\">Search messages</label> <input id=\"search\" class=\"field\" type=\"search\" placeholder=\"Search topic, source, data\" autocomplete=\"off\" spellcheck=\"false\" data-search></div><p class=\"note\" data-waiting hidden></p><div class=\"rows\" role=\"log\" aria-live=\"off\" aria-label=\"Messages\" tabindex=\"0\" data-testid=\"stream\" data-rows></div><p class=\"help\" role=\"status\" data-rows-empty>Loading the messages…</p></section>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<section class=\"stream panel\" aria-labelledby=\"stream-head\"><header class=\"panel-head\"><h2 id=\"stream-head\">Messages</h2><p class=\"count\" data-count></p><button class=\"button small quiet\" type=\"button\" data-pause aria-pressed=\"false\">Pause</button> <button class=\"button small quiet\" type=\"button\" data-clear>Clear</button></header><div class=\"stream-search\"><label class=\"unseen\" for=\"search\">Search messages</label> <input id=\"search\" class=\"field\" type=\"search\" placeholder=\"Search topic, source, data\" autocomplete=\"off\" spellcheck=\"false\" data-search></div><p class=\"note\" data-waiting hidden></p><p class=\"note flow\" data-testid=\"flow\" data-flow hidden></p><div class=\"rows\" role=\"log\" aria-live=\"off\" aria-label=\"Messages\" tabindex=\"0\" data-testid=\"stream\" data-rows></div><p class=\"help\" role=\"status\" data-rows-empty>Loading the messages…</p></section>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -104,7 +104,7 @@ func StreamRow() templ.Component {
 			templ_7745c5c3_Var3 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "<div class=\"row\" data-testid=\"row\"><details><summary class=\"row-head\"><time data-row-time></time> <span class=\"row-source\" data-row-source></span> <span class=\"row-to\" data-row-to></span> <span class=\"badge\" data-row-type></span> <span class=\"badge warn\" data-row-bare hidden>no envelope</span> <span class=\"badge\" data-row-retained hidden>retained</span> <code class=\"row-data\" data-row-data></code></summary></details></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "<div class=\"row\" data-testid=\"row\"><details><summary class=\"row-head\"><time data-row-time></time> <span class=\"row-source\" data-row-source></span> <span class=\"row-to\" data-row-to></span> <span class=\"badge\" data-row-type></span> <span class=\"badge warn\" data-row-bare hidden>no envelope</span> <span class=\"badge\" data-row-retained hidden>remembered</span> <code class=\"row-data\" data-row-data></code></summary></details></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -170,7 +170,7 @@ func sendForm(s Settings) templ.Component {
 		var templ_7745c5c3_Var6 string
 		templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.ResolveAttributeValue(s.Entity)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `developer.templ`, Line: 73, Col: 94}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `developer.templ`, Line: 74, Col: 94}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var6)
 		if templ_7745c5c3_Err != nil {
@@ -183,7 +183,7 @@ func sendForm(s Settings) templ.Component {
 		var templ_7745c5c3_Var7 string
 		templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinStringErrs(s.SendsTo)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `developer.templ`, Line: 93, Col: 45}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `developer.templ`, Line: 94, Col: 45}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var7))
 		if templ_7745c5c3_Err != nil {

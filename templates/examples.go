@@ -28,46 +28,6 @@ var ProblemExamples = map[string]ProblemPage{
 	"problem-without-action": {Title: "Something went wrong on our side.", Sentence: "We have noted it. Please try again in a minute."},
 }
 
-// BoardExamples are the board: full, empty for a key holder, empty for the operator, with a name that tries to be
-// markup, and in front of another service.
-var BoardExamples = map[string]BoardPage{
-	"board": {
-		Ways:     []string{"socket", "stream", "poll"},
-		Holder:   "greenhouse",
-		Settings: keySettings("greenhouse"),
-		Groups: Groups([]Card{
-			{
-				Entity: "greenhouse:climate", Reading: "temperature", Label: "Temperature", Value: "21.4", Unit: "°C", At: moment.Add(-30 * time.Second),
-				Points: []Point{{At: moment.Add(-90 * time.Second), Value: 21.1}, {At: moment.Add(-30 * time.Second), Value: 21.4}},
-			},
-			{Entity: "greenhouse:climate", Reading: "humidity", Label: "Humidity", Value: "63", Unit: "%", At: moment.Add(-30 * time.Second)},
-			{Entity: "greenhouse:climate", Reading: "rssi", Label: "Signal", Value: "\u221261", Unit: "dBm", At: moment.Add(-30 * time.Second), Minor: true},
-			{Entity: "door", Reading: "door", Label: "Door", Value: "closed", At: moment.Add(-3 * time.Hour)},
-			{Entity: "test", Reading: "temperature", Label: "Temperature", Value: "21.4", Unit: "°C", At: moment, ByHand: true},
-			{Entity: "test", Reading: "count", Label: "Count", Value: "1,795,370,082", At: moment},
-			{Entity: "test", Reading: "note", Label: "Note", Value: "The pump was looked at and needs a new seal", At: moment},
-		}, moment),
-	},
-	"board-watched": {Holder: "greenhouse", Front: true, Holds: true, Watched: true, Settings: keySettings("greenhouse")},
-	"board-front":   {Holder: "greenhouse", Front: true, Holds: true, Settings: keySettings("greenhouse")},
-	"board-empty":   {Holder: "greenhouse", Settings: keySettings("greenhouse")},
-	"board-empty-operator": {
-		Holder: "Operator", Operator: true,
-		Settings: Settings{Subscribe: []string{"acme/local/+/publish"}, Now: moment},
-	},
-	"board-empty-broker": {
-		Holder: "Operator", Operator: true, Topics: []string{"home/{entity}/state", "zigbee2mqtt/{entity}"},
-		Settings: Settings{Subscribe: []string{"home/+/state", "zigbee2mqtt/+"}, Publish: "$trellis/send/operator", SendsTo: "home/{entity}/set", Now: moment},
-	},
-	"board-hostile": {
-		Holder:   `</title><script>alert(1)</script>`,
-		Settings: keySettings(`</script><script>alert(2)</script>`),
-		Groups: Groups([]Card{{
-			Entity: `"><img src=x onerror=alert(3)>`, Reading: `<b>`, Label: `<i>label</i>`, Value: `<u>21</u>`, Unit: `&nbsp;`, At: moment,
-		}}, moment),
-	},
-}
-
 // CheckExamples are the check of a stranger, of one in front of another service, of one that pages may pass, of somebody with devices, and of one whose server is
 // in trouble.
 var CheckExamples = map[string]CheckPage{
@@ -95,8 +55,38 @@ var CheckExamples = map[string]CheckPage{
 	},
 }
 
-func keySettings(entity string) Settings {
-	return Settings{
-		Subscribe: []string{"acme/local/k1/publish", "acme/local/k1/messages"}, Publish: "acme/local/k1/publish", SendsTo: "acme/local/k1/publish", Entity: entity, Now: moment,
-	}
+// HappenedExamples are a day on which much happened, one on which nothing did, and one with names that try to be markup.
+var HappenedExamples = map[string]HappenedPage{
+	"happened":         Happened(muchHappened),
+	"happened-nothing": Happened(Telling{From: moment.Add(-24 * time.Hour), To: moment, Now: moment, Most: 10, Messages: 214}),
+	"happened-hostile": Happened(Telling{
+		From: moment.Add(-time.Hour), To: moment, Now: moment, Most: 10, Events: []HappenedEvent{
+			{Kind: HappenedChanged, At: moment, From: moment, To: &moment, Entity: `<img src=x>`, Reading: `<b>`, Label: `<i>label</i>`, Value: `<u>on</u>`, Before: `&nbsp;`, Count: 1},
+		},
+	}),
 }
+
+var (
+	every5, ago = 300.0, func(d time.Duration) *time.Time { at := moment.Add(-d); return &at }
+
+	muchHappened = Telling{
+		From: moment.Add(-22 * time.Hour), To: moment, Now: moment, Most: 14, Messages: 100_000, Many: true, More: true, Cut: true, Learning: 2,
+		Events: []HappenedEvent{
+			{Kind: HappenedQuiet, At: *ago(22 * time.Minute), From: *ago(22 * time.Minute), Entity: "greenhouse:soil", Usual: &every5, Rhythm: "steady"},
+			{Kind: HappenedChanged, At: *ago(25 * time.Minute), From: *ago(9 * time.Hour), To: ago(25 * time.Minute), Entity: "door", Reading: "door", Label: "Door", Value: "closed", Before: "closed", Count: 214},
+			{Kind: HappenedQuiet, At: *ago(time.Hour), From: *ago(107 * time.Minute), To: ago(time.Hour), Entity: "greenhouse", Usual: &every5, Rhythm: "steady"},
+			{Kind: HappenedHighest, At: *ago(2 * time.Hour), From: *ago(2 * time.Hour), To: ago(2 * time.Hour), Entity: "greenhouse:climate", Reading: "temperature", Label: "Temperature", Value: "31.2", Before: "27.4", Unit: "°C"},
+			{Kind: HappenedOutside, At: *ago(150 * time.Minute), From: *ago(3 * time.Hour), To: ago(150 * time.Minute), Entity: "greenhouse:climate", Name: "Glass house", Reading: "temperature", Label: "Temperature", Value: "31.2", Unit: "°C", Reason: "above 30 °C"},
+			{Kind: HappenedChanged, At: *ago(3 * time.Hour), From: *ago(3 * time.Hour), To: ago(3 * time.Hour), Entity: "greenhouse:soil", Reading: "pump", Label: "Pump", Value: "On", Before: "Off", Count: 1},
+			{Kind: HappenedPressed, At: *ago(4 * time.Hour), From: *ago(4 * time.Hour), To: ago(4 * time.Hour), Entity: "greenhouse:climate", Label: "Set the heating: 19 °C", Value: "19 °C", Who: "greenhouse", Reason: "answered"},
+			{Kind: HappenedPressed, At: *ago(5 * time.Hour), From: *ago(5 * time.Hour), To: ago(5 * time.Hour), Entity: "gate", Label: "Open the gate", Who: "Operator", Reason: "accepted"},
+			{Kind: HappenedPressed, At: *ago(6 * time.Hour), From: *ago(6 * time.Hour), Entity: "gate", Label: "Open the gate", Who: "Operator", Reason: "not_sent"},
+			{Kind: HappenedGap, At: *ago(9 * time.Hour), From: *ago(9*time.Hour + 4*time.Minute), To: ago(9 * time.Hour), Reason: "stopped"},
+			{Kind: HappenedQuiet, At: *ago(9*time.Hour + 4*time.Minute), From: *ago(10 * time.Hour), To: ago(9*time.Hour + 4*time.Minute), Entity: "gate", Reason: HappenedUnheard},
+			{Kind: HappenedLowest, At: *ago(15 * time.Hour), From: *ago(15 * time.Hour), To: ago(15 * time.Hour), Entity: "greenhouse:climate", Reading: "humidity", Label: "Humidity", Value: "31", Before: "48", Unit: "%"},
+			{Kind: HappenedGap, At: *ago(15 * time.Hour), From: *ago(20 * time.Hour), To: ago(15 * time.Hour), Reason: "unheard", Entity: "gate"},
+			{Kind: HappenedChanged, At: *ago(21 * time.Hour), From: *ago(21 * time.Hour), To: ago(21 * time.Hour), Entity: "loft", Reading: "window", Label: "Window", Value: "open", Count: 1},
+			{Kind: HappenedGap, At: *ago(22 * time.Hour), From: *ago(22 * time.Hour), Reason: "upstream"},
+		},
+	}
+)

@@ -65,7 +65,7 @@ type DevicesHeard struct {
 type DeviceHeard struct {
 	Entity string    `json:"-"`
 	At     time.Time `json:"-"`
-	Name   string    `json:"name"`  // filled by [Heard], as are the next two
+	Name   string    `json:"name"`  // the owner's; filled by [Heard] where there is none, as are the next two
 	Place  string    `json:"place"` // may be empty
 	Age    string    `json:"age"`   // "Last heard 2 min ago"
 	Quiet  bool      `json:"quiet"` // longer than it usually is
@@ -81,7 +81,16 @@ type BoardPage struct {
 	Topics   []string // what this server hears from a broker of any kind, where what is sent is for a device; none elsewhere
 	Ways     []string // that this page may go, best first: "direct", "socket", "stream", "poll"
 	Settings Settings
-	Groups   []Group // from [Groups]
+	Link     Link   // our own with the devices' broker
+	Pretend  bool   // all that is shown is of a pretend greenhouse
+	Zone     string // of the times that are printed: "UTC"
+
+	Groups   []Group // from [BoardPage.Arrange], as is the next
+	Summary  string  // what needs attention, or that nothing does, in one sentence
+	Changing Changing
+	Recorded Recorded // from [RecordedAs]
+
+	Buttons Buttons // what the holder may press
 }
 
 // Settings is what the scripts need to know, printed as a data block.
@@ -93,24 +102,26 @@ type Settings struct {
 	Now       time.Time `json:"now"`       // the server's clock, so that a wrong one in a browser does not falsify ages
 }
 
-// Card is one value of one entity, in the words that message.Describe gives.
+// Card is one value of one entity, in the words that message.Describe gives, or that the owner gave. Entity and Reading say which it is.
 type Card struct {
-	Entity  string // id of the entity
-	Reading string // name of the reading inside the message's data: "soil.moisture_pct"
-	Label   string // "Soil moisture"
-	Value   string // "41.3"
-	Unit    string // "%"; may be empty
-	At      time.Time
-	Minor   bool    // of the device itself, such as the strength of its signal: folded away
-	ByHand  bool    // a person sent it from a page: it must not look measured
-	Age     string  // "30 s ago"; filled by [Groups]
-	Points  []Point // recent values, oldest first, so that the graph does not start empty; may be empty
-}
+	Entity    string // id of the entity
+	Reading   string // name of the reading inside the message's data: "soil.moisture_pct"
+	Label     string // "Soil moisture"
+	Value     string // "41.3"
+	Unit      string // "%"; may be empty
+	Note      string // "3 % of 512 MB"; may be empty
+	At        time.Time
+	Minor     bool         // of the device itself, such as the strength of its signal: folded away
+	ByHand    bool         // a person sent it from a page: it must not look measured
+	Attention string       // what is the matter with the value, as it stands after "is": "above 30 °C"; empty: nothing
+	Hidden    bool         // by the owner: it stays on the page unseen, so that no script makes it anew
+	Raw       string       // the value as it was sent, JSON: what another unit is made of
+	Form      *SettingForm // nil: nobody is changing anything
+	Graph     Graph
 
-// Point is a number at a moment.
-type Point struct {
-	At    time.Time
-	Value float64
+	Look Look   // filled by [BoardPage.Arrange], as are the next two
+	Word string // before the age: "Live ·"
+	Age  string // "30 s ago"
 }
 
 // Group is the cards of one entity.
@@ -118,8 +129,15 @@ type Group struct {
 	Entity string
 	Name   string // "Temp sensor"
 	Place  string // "Smart home, living room"; may be empty
+	Rank   int    // where the owner wants it among the others, from 1; 0: by name, behind those
+	Hidden bool   // by the owner
+	Device Device
+	Look   Look
+	State  string // "Quiet since 13:40 (usually every 5 min)"
+	Silent string // "Usually every 5 minutes. Nothing for 22."; empty while it is not quiet
 	Cards  []Card
 	More   []Card // minor ones
+	Form   *SettingForm
 }
 
-func (g Group) headingID() string { return "of-" + g.Entity }
+func (g Group) headingID() string { return PlaceOf(g.Entity, "") }

@@ -8,32 +8,9 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
-)
 
-// Groups sorts cards by entity, keeps the order they came in within one, and says how old each value is.
-// web/src/words.ts says names and ages in the same words; both are held to testdata/words.json.
-func Groups(cards []Card, now time.Time) []Group {
-	var groups []Group
-	at := map[string]int{}
-	for _, c := range cards {
-		i, seen := at[c.Entity]
-		if !seen {
-			i = len(groups)
-			at[c.Entity] = i
-			name, place := entityWords(c.Entity)
-			groups = append(groups, Group{Entity: c.Entity, Name: name, Place: place})
-		}
-		c.Age = age(now.Sub(c.At))
-		c.Value = capitalWord(c.Value)
-		if c.Minor {
-			groups[i].More = append(groups[i].More, c)
-			continue
-		}
-		groups[i].Cards = append(groups[i].Cards, c)
-	}
-	slices.SortStableFunc(groups, func(a, b Group) int { return cmp.Compare(a.Entity, b.Entity) })
-	return groups
-}
+	"github.com/a-h/templ"
+)
 
 // entityWords makes "smart_home:living_room:temp_sensor" a name, "Temp sensor", and a place, "Smart home, living room".
 func entityWords(id string) (name, place string) {
@@ -54,6 +31,15 @@ func capitalWord(s string) string {
 		return s
 	}
 	return capital(s)
+}
+
+// inSentence writes a label in the middle of a sentence; one with other capitals than the first, such as "CO2", stays as it is.
+func inSentence(label string) string {
+	small := strings.ToLower(label)
+	if _, first := utf8.DecodeRuneInString(label); len(label) != len(small) || label[first:] != small[first:] {
+		return label
+	}
+	return small
 }
 
 // kindOf tells numbers from words, which are set in other letters.
@@ -103,24 +89,6 @@ func age(d time.Duration) string {
 	return strconv.Itoa(s/86400) + " days ago"
 }
 
-// summary is the first line of the board, as long as nothing needs attention.
-func summary(groups []Group) string {
-	values := 0
-	for _, g := range groups {
-		values += len(g.Cards)
-	}
-	if values == 0 && len(groups) > 0 {
-		values = len(groups[0].More)
-	}
-	switch {
-	case values == 0:
-		return "Nothing was heard yet."
-	case len(groups) == 1:
-		return count(values, "value", "values") + " from " + groups[0].Name + "."
-	}
-	return count(values, "value", "values") + " from " + count(len(groups), "device", "devices") + "."
-}
-
 // maxHeard is how many devices the check lists.
 const maxHeard = 12
 
@@ -129,6 +97,7 @@ func Heard(devices []DeviceHeard, now time.Time) *DevicesHeard {
 	quiet := 0
 	for i, d := range devices {
 		devices[i].Name, devices[i].Place = entityWords(d.Entity)
+		devices[i].Name = cmp.Or(d.Name, devices[i].Name)
 		devices[i].Age = "Last heard " + age(now.Sub(d.At))
 		if d.Quiet {
 			quiet++
@@ -149,9 +118,9 @@ func Heard(devices []DeviceHeard, now time.Time) *DevicesHeard {
 	return h
 }
 
-// Unheard is for when our own link to the broker is down: what was heard stays true, and nothing else can be said.
+// Unheard is for when our own link is down: what was heard stays true, and nothing else can be said.
 func (h *DevicesHeard) Unheard() {
-	h.State, h.Words = "unknown", "Not known right now, because our link to the broker is down."
+	h.State, h.Words = "unknown", "Not known right now, because our link to the devices is down."
 }
 
 func heardWords(all, quiet int) (state, words string) {
@@ -196,11 +165,11 @@ func withoutScripts(p CheckPage) string {
 	}
 	switch {
 	case p.Front && p.Broker.Works:
-		return words + ", and the broker can be reached."
+		return words + ", and the service can be reached."
 	case p.Broker.Works:
-		return words + ", and its broker works."
+		return words + ", and messages come through."
 	}
-	return words + ", and its broker takes no messages now."
+	return words + ", and no messages come through now."
 }
 
 func backWords(p CheckPage) string {
@@ -227,12 +196,44 @@ func hopWords(p CheckPage) string {
 	return "broken"
 }
 
-// boardScripts are the board's own, and that of the switch where there is one.
-func boardScripts(p BoardPage) []string {
-	if p.Holds {
-		return []string{"board.js", "watch.js"}
+// withoutScriptsWord is what the head says to a browser that runs no scripts, of a page that layout.templ has it load anew by itself, or not.
+func withoutScriptsWord(reloads bool) string {
+	if reloads {
+		return "Refreshes every 30 s"
 	}
-	return []string{"board.js"}
+	return "Reload for newer values"
+}
+
+// reloadWords say the same in a sentence.
+func reloadWords(reloads bool) string {
+	if reloads {
+		return "Reload this page for newer values. It also reloads by itself every 30 seconds."
+	}
+	return "Reload this page for newer values."
+}
+
+// boardScripts are the board's own, that of whoever comes back, and that of the switch where there is one.
+func boardScripts(p BoardPage) []string {
+	scripts := []string{"board.js", "away.js", "settings.js"}
+	if len(p.Changing.Wishes) > 0 { // before the first value is drawn that may be wanted otherwise
+		scripts = slices.Insert(scripts, 0, "applied.js")
+	}
+	if p.Holds {
+		scripts = append(scripts, "watch.js")
+	}
+	if p.Buttons.May {
+		scripts = append(scripts, "buttons.js")
+	}
+	return scripts
+}
+
+// boardAttributes are what scripts read early. A page on which somebody types is not reloaded under their hands.
+func boardAttributes(p BoardPage) templ.Attributes {
+	known := templ.Attributes{"data-ways": strings.Join(p.Ways, " ")}
+	if p.Changing.On {
+		known["data-changing"] = true
+	}
+	return known
 }
 
 // turned is what a press on a switch asks for.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"trellis/access"
 	"trellis/history"
 	"trellis/message"
 	"trellis/mqttproxy"
@@ -19,6 +20,7 @@ type feed struct {
 	links *mqttproxy.Uplinks
 	store *history.Store
 	log   *slog.Logger
+	kept  *keeping
 
 	failing atomic.Bool   // the last messages could not be recorded
 	panics  atomic.Uint64 // messages that hit a fault of ours and were given up alone
@@ -56,7 +58,7 @@ func (f *feed) taking(understand func(mqttproxy.Arrival) []message.Message, sift
 			all = append(all, messages...)
 		}
 		if err == nil {
-			err = f.store.Append(ctx, all)
+			err = f.kept.record(ctx, all)
 		}
 		if !errors.Is(err, context.Canceled) { // a link that ends in the middle says nothing of the record
 			f.failing.Store(err != nil)
@@ -103,7 +105,8 @@ func (f *feed) showOne(m message.Message, deliver func(mqttproxy.Message)) {
 	defer f.survive(slog.String("topic", m.Topic))
 	out := mqttproxy.Message{Topic: m.Topic, Payload: m.Payload}
 	if m.About != "" {
-		out.Parts = parts(m.About, message.Readings(m.Data))
+		_, found := m.Heard()
+		out.Parts = parts(m.About, found)
 	}
 	deliver(out)
 }
@@ -114,6 +117,13 @@ func (f *feed) healthy() error {
 		return errors.New("messages cannot be recorded")
 	}
 	return nil
+}
+
+// Recording tells a page whether what it sees is recorded. What is not recorded is not shown either: it waits with the broker.
+func (f *feed) Recording(g access.Grant) mqttproxy.Recording {
+	now := f.kept.Recording(g)
+	now.Still = now.Why != ""
+	return now
 }
 
 func (f *feed) losses() (dropped, panics uint64) { return f.links.Stats().Dropped, f.panics.Load() }

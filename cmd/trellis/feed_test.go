@@ -18,7 +18,7 @@ func TestAFaultCostsOneMessageAndNotTheProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	f := &feed{store: store, log: slog.New(slog.DiscardHandler)}
+	f := &feed{store: store, log: slog.New(slog.DiscardHandler), kept: newKeeping(t.TempDir(), store, slog.New(slog.DiscardHandler))}
 	var shown []string
 	f.Subscribe(func(m mqttproxy.Message) {
 		if m.Topic == "bad/show" {
@@ -55,7 +55,7 @@ func TestALinkThatEndsIsNoFailureOfTheRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &feed{store: store, log: slog.New(slog.DiscardHandler)}
+	f := &feed{store: store, log: slog.New(slog.DiscardHandler), kept: newKeeping(t.TempDir(), store, slog.New(slog.DiscardHandler))}
 	take := f.taking(func(a mqttproxy.Arrival) []message.Message {
 		return message.Normalise(a.Payload, message.Origin{Topic: a.Topic}, func(string) bool { return false })
 	}, nil)

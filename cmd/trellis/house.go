@@ -185,6 +185,12 @@ func (h *house) Need(access.Grant) (release func()) { return func() {} }
 // Ready waits for a connection of the link.
 func (h *house) Ready(ctx context.Context, g access.Grant) error { return h.links.Ready(ctx, g) }
 
+// Answers says whether the broker answers on the link.
+func (h *house) Answers(ctx context.Context, g access.Grant) error { return h.links.Answers(ctx, g) }
+
+// Cut ends the link's connection.
+func (h *house) Cut(g access.Grant) { h.links.Cut(g) }
+
 // StateOf is the one link's, too.
 func (h *house) StateOf(g access.Grant) mqttproxy.State { return h.links.StateOf(g) }
 

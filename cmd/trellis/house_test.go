@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,7 +30,7 @@ func newTestHouse(t *testing.T, topics []string, send string) (*house, *[]mqttpr
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	h := &house{topics: b.topics, send: b.send, owner: access.Subject{Account: "home", Region: "local"}}
-	h.store = store
+	h.store, h.kept = store, newKeeping(t.TempDir(), store, slog.New(slog.DiscardHandler))
 	shown := new([]mqttproxy.Message)
 	h.Subscribe(func(m mqttproxy.Message) { *shown = append(*shown, m) })
 	return h, shown

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
@@ -43,7 +44,11 @@ func (c *keyAddCommand) Run(ctx context.Context, con console) error {
 	if err := refuseForeign(c.Data); err != nil {
 		return err
 	}
+	_, lacking := os.Stat(c.Data)
 	return withState(ctx, c.Data, true, func(st *state) error {
+		if errors.Is(lacking, fs.ErrNotExist) {
+			_, _ = fmt.Fprintf(con.errs, "Note: the folder %s is new. The key is known to a server that runs on this folder, and to no other; --data names another folder.\n", c.Data)
+		}
 		broker := noted(c.Data, brokerNote)
 		if other := st.keys.Addressees(sub.Account, sub.String()); len(other) > 0 && broker == "" {
 			_, _ = fmt.Fprintf(con.errs, "Note: %s has a key already. Who logs in with either as %s throws the other out; put # and a name of its own behind the client id, or use: trellis key renew\n", sub.Entity, sub)

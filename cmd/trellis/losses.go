@@ -26,14 +26,15 @@ func (s *service) losses() losses {
 	return losses{QoS0Unrecorded: b.DroppedQoS0, Undeliverable: b.Undeliverable, PagesBehind: h.Dropped, Panics: b.Panics + h.Panics + o.Panics, Unsent: unsent}
 }
 
-// tellLosses says in the log what was lost in the last minute, if anything was, until ctx ends.
+// tellLosses says in the log what was lost in the last minute, if anything was, until ctx ends, and then once more.
 func tellLosses(ctx context.Context, log *slog.Logger, count func() losses) {
 	tick := time.NewTicker(lossesEvery)
 	defer tick.Stop()
-	for was := count(); ; {
+	over := false
+	for was := count(); !over; {
 		select {
 		case <-ctx.Done():
-			return
+			over = true // what ends may have lost something
 		case <-tick.C:
 		}
 		now := count()

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	_ "time/tzdata" // hours of a button are somebody's, also on a machine that knows no zones
 
 	"github.com/alecthomas/kong"
 )
@@ -50,18 +51,7 @@ func main() {
 func run(ctx context.Context, args []string, con console) int {
 	var cli commands
 	exited := -1
-	parser, err := kong.New(&cli,
-		kong.Name("trellis"),
-		kong.Description("Your devices' messages, live on any screen."),
-		kong.DefaultEnvars("TRELLIS"),
-		kong.Writers(con.out, con.errs),
-		kong.Exit(func(code int) { exited = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Resolvers(),
-	)
-	if err != nil {
-		panic(err) // the struct above is wrong
-	}
+	parser := newParser(&cli, con, func(code int) { exited = code })
 	if err := useFile(parser, args); err != nil {
 		return refuse(con, exitUsage, err)
 	}
@@ -83,6 +73,22 @@ func run(ctx context.Context, args []string, con console) int {
 		return refuse(con, exitFailed, err)
 	}
 	return 0
+}
+
+func newParser(cli *commands, con console, exit func(code int)) *kong.Kong {
+	parser, err := kong.New(cli,
+		kong.Name("trellis"),
+		kong.Description("Your devices' messages, live on any screen."),
+		kong.DefaultEnvars("TRELLIS"),
+		kong.Writers(con.out, con.errs),
+		kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Resolvers(),
+	)
+	if err != nil {
+		panic(err) // the struct above is wrong
+	}
+	return parser
 }
 
 // usageError is an error in what the caller wrote.

@@ -146,13 +146,13 @@ func (c *serveCommand) startOther(ctx context.Context, st *state, public *url.UR
 	st.keys.OnEnd(hub.EndKey)
 	st.keys.OnEnd(box.Wake)
 	h.links.Hold()
-	front := &server.Front{Topics: c.other.texts, Link: h.StateOf, Links: h.links.Stats}
+	front := &server.Front{Broker: c.other.address.Hostname(), Topics: c.other.texts, Link: h.StateOf, Links: h.links.Stats}
 	if c.other.send != nil {
 		front.Send = c.other.send.String()
 	}
-	s := &service{front: h, outbox: box, hub: hub, state: st, log: log, token: c.token}
+	s := &service{front: h, outbox: box, hub: hub, state: st, log: log, token: c.token, keeping: h.kept, healthy: h.kept.healthy(h.healthy)}
 	s.web = server.New(server.Config{
-		Keys: st.keys, Store: st.store, Past: st.store, Pages: hub, Healthy: h.healthy, Probe: h.reach, JWKS: st.signer.JWKS(),
+		Keys: st.keys, Store: st.store, Past: st.store, Moments: st.store, Pages: hub, Healthy: s.healthy, Recording: h.Recording, Probe: h.reach, JWKS: st.signer.JWKS(),
 		Front: front, Operator: h.operatorGrant, Outbox: box,
 		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
 		Limits: c.limits(), Ways: c.Ways, Counted: s.counted(),
@@ -172,11 +172,12 @@ func (c *serveCommand) openHouse(st *state, log *slog.Logger) (*house, error) {
 		client = "trellis-" + vault.Name()
 	}
 	h := &house{topics: b.topics, send: b.send, owner: access.Subject{Account: c.Account, Region: c.Region}, keys: st.keys}
-	h.store, h.log = st.store, log
+	h.store, h.log, h.kept = st.store, log, newKeeping(c.Data, st.store, log)
 	links, err := mqttproxy.NewUplinks(mqttproxy.UplinksConfig{
 		Addresses: []*url.URL{b.address}, TLS: &tls.Config{RootCAs: b.roots, MinVersion: tls.VersionTLS12}, Log: log,
 		House: &mqttproxy.House{ClientID: client, User: b.user, Secret: b.secret, Filters: b.topics.Filters()},
 		Take:  h.taking(h.understand, h.sift),
+		Lost:  h.kept.tally.note,
 	})
 	h.links = links
 	return h, err

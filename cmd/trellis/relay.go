@@ -38,6 +38,12 @@ func (r *relay) Need(g access.Grant) (release func()) { return r.links.Need(g) }
 // Ready waits for a connection of a key's link.
 func (r *relay) Ready(ctx context.Context, g access.Grant) error { return r.links.Ready(ctx, g) }
 
+// Answers says whether the service's broker answers on a key's link.
+func (r *relay) Answers(ctx context.Context, g access.Grant) error { return r.links.Answers(ctx, g) }
+
+// Cut ends the connection of a key's link.
+func (r *relay) Cut(g access.Grant) { r.links.Cut(g) }
+
 // listen keeps a key's link for a while: a program has asked what it has heard, and may ask again.
 func (r *relay) listen(g access.Grant) { r.links.Need(g)() }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"trellis/access"
@@ -99,7 +100,7 @@ func (c *serveCommand) Run(ctx context.Context, con console) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, state.close()) }()
-	if err := state.store.Resume(ctx); err != nil {
+	if err := errors.Join(state.store.Resume(ctx), state.store.EndPresses(ctx)); err != nil {
 		return err
 	}
 	if err := c.noteFront(); err != nil {
@@ -166,31 +167,43 @@ func (c *serveCommand) publicURL() (*url.URL, error) {
 
 // start builds every part and connects them; nothing answers yet.
 func (c *serveCommand) start(ctx context.Context, st *state, public *url.URL, log *slog.Logger) (*service, error) {
+	var pages atomic.Pointer[mqttproxy.Hub] // made after the broker, which may lose something before
+	kept := newKeeping(c.Data, st.store, log)
+	kept.room.warn(log, int64(c.KeepSize))
 	b, err := broker.Open(ctx, broker.Config{
 		Dir:       filepath.Join(c.Data, "jetstream"),
 		SyncEvery: time.Duration(c.Sync),
 		Keys:      st.keys,
-		Record:    st.store.Append,
-		Log:       log,
+		Record:    kept.record,
+		Room:      kept.fit,
+		Lost: func(topic string) {
+			kept.tally.note(topic)
+			if hub := pages.Load(); hub != nil {
+				hub.Unrecorded(topic)
+			}
+		},
+		Log: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}
-	hub, err := c.openHub(ctx, st, source{b}, st.keys, log)
+	hub, err := c.openHub(ctx, st, source{b, kept}, st.keys, log)
 	if err != nil {
 		return nil, errors.Join(err, b.Close(ctx))
 	}
-	box := newOutbox(st.store, source{b}, st.keys, log)
+	pages.Store(hub)
+	box := newOutbox(st.store, source{b, kept}, st.keys, log)
 	st.keys.OnEnd(func(jti string) { hub.EndKey(jti); b.EndKey(jti); box.Wake(jti) })
-	s := &service{broker: b, outbox: box, hub: hub, state: st, log: log, token: c.token}
-	s.web = server.New(server.Config{
-		Keys: st.keys, Store: st.store, Past: st.store, Pages: hub, Devices: b.ServeFrom, Healthy: b.Healthy, Probe: b.Probe, JWKS: st.signer.JWKS(), Outbox: box,
-		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
-		Limits: c.limits(), Ways: c.Ways, Counted: s.counted(),
-	})
+	var greenhouse *pretend
 	if c.Demo {
-		s.demo = &pretend{keys: st.keys, account: c.account, log: log}
+		greenhouse = &pretend{keys: st.keys, store: st.store, account: c.account, log: log}
 	}
+	s := &service{broker: b, outbox: box, demo: greenhouse, hub: hub, state: st, log: log, token: c.token, keeping: kept, healthy: kept.healthy(b.Healthy)}
+	s.web = server.New(server.Config{
+		Keys: st.keys, Store: st.store, Past: st.store, Moments: st.store, Pages: hub, Devices: b.ServeFrom, Healthy: s.healthy, Recording: kept.Recording, Probe: b.Probe, JWKS: st.signer.JWKS(), Outbox: box,
+		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
+		Limits: c.limits(), Ways: c.Ways, Counted: s.counted(), Pretend: greenhouse.speaks,
+	})
 	return s, nil
 }
 

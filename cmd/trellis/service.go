@@ -23,8 +23,12 @@ type service struct {
 	hub    *mqttproxy.Hub
 	web    *server.Server
 	demo   *pretend
-	log    *slog.Logger
-	token  string // who wants the numbers has to send it; empty: nothing has to be sent
+
+	keeping *keeping
+	healthy func() error
+
+	log   *slog.Logger
+	token string // who wants the numbers has to send it; empty: nothing has to be sent
 }
 
 // front is what there is in place of the broker inside, in front of somebody else's.
@@ -42,6 +46,7 @@ func (s *service) serve(ctx context.Context, l listeners, ready func() error) er
 	running.Go(func() error { return s.web.Serve(l.http) })
 	running.Go(func() error { return s.state.keys.Watch(background) })
 	running.Go(func() error { return s.state.store.Sweep(background) })
+	running.Go(func() error { return s.keeping.watch(background, s.healthy) })
 	running.Go(func() error { tellLosses(background, s.log, s.losses); return nil })
 	if l.mqtt != nil {
 		running.Go(func() error { return s.broker.ServeListener(background, l.mqtt) })

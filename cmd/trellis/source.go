@@ -9,14 +9,18 @@ import (
 )
 
 // source lets the hub stand on the broker inside this binary.
-type source struct{ broker *broker.Broker }
+type source struct {
+	broker *broker.Broker
+	*keeping
+}
 
 // Subscribe hands every routed message on. Only readings on their sender's own topic are remembered for those who join later.
 func (s source) Subscribe(deliver func(mqttproxy.Message)) (stop func()) {
 	return s.broker.Subscribe(func(topic string, m message.Message) {
 		out := mqttproxy.Message{Topic: topic, Payload: m.Payload}
 		if m.About != "" && topic == m.Topic {
-			out.Parts = parts(m.About, message.Readings(m.Data))
+			_, found := m.Heard()
+			out.Parts = parts(m.About, found)
 		}
 		deliver(out)
 	})

@@ -98,9 +98,9 @@ func (c *serveCommand) startFront(ctx context.Context, st *state, public *url.UR
 	box := newOutbox(st.store, r, r.keys, log)
 	r.keys.OnEnd(box.Wake)
 	r.resume()
-	s := &service{front: r, outbox: box, hub: hub, state: st, log: log, token: c.token}
+	s := &service{front: r, outbox: box, hub: hub, state: st, log: log, token: c.token, keeping: r.kept, healthy: r.kept.healthy(r.healthy)}
 	s.web = server.New(server.Config{
-		Keys: r.keys, Store: st.store, Past: st.store, Pages: hub, Healthy: r.healthy, Probe: r.links.Reach, JWKS: st.signer.JWKS(),
+		Keys: r.keys, Store: st.store, Past: st.store, Moments: st.store, Pages: hub, Healthy: s.healthy, Recording: r.Recording, Probe: r.links.Reach, JWKS: st.signer.JWKS(),
 		Front: &server.Front{
 			Service: c.behind.service.Host, Agree: r.agree, Watch: r.watch, Watched: r.watched, Held: r.keys.Held, Listen: r.listen,
 			Link: r.StateOf, Links: r.links.Stats, Asked: r.service.Asked, Direct: c.behind.direct(r.links),
@@ -123,13 +123,13 @@ func openRelay(ctx context.Context, dir string, store *history.Store, b *behind,
 		return nil, err
 	}
 	r := &relay{service: service, watching: map[string]func(){}}
-	r.store, r.log = store, log
+	r.store, r.log, r.kept = store, log, newKeeping(dir, store, log)
 	if r.keys, err = access.OpenForeignKeys(ctx, heldRows{store}, service, vault, log); err != nil {
 		return nil, err
 	}
 	r.links, err = mqttproxy.NewUplinks(mqttproxy.UplinksConfig{
 		Addresses: b.brokers, TLS: &tls.Config{RootCAs: b.roots, MinVersion: tls.VersionTLS12}, Program: vault.Name(), Log: log,
-		Secret: r.keys.Secret, Check: r.keys.Check, Ended: r.keys.End, Agreed: r.keys.Agreed, Take: r.taking(r.understand, nil), Linked: r.linked,
+		Secret: r.keys.Secret, Check: r.keys.Check, Ended: r.keys.End, Agreed: r.keys.Agreed, Take: r.taking(r.understand, nil), Lost: r.kept.tally.note, Linked: r.linked,
 		Echo: r.keys.Echo, SetEcho: r.echoed, Client: r.keys.Client, SetClient: r.wentOn,
 	})
 	return r, err

@@ -46,6 +46,27 @@ test("the operator's link works once", async () => {
   await who.close();
 });
 
+test("what is loaded beside the board is loaded again where the network swallowed it", async () => {
+  const who = await visitor(browser);
+  const page = await who.page();
+  const parts = ["plot", "devices", "tell"];
+  const swallowed = new Set();
+  await page.route(/\/static\/(plot|devices|tell)-\w+\.js$/, (route) => {
+    const [, part] = /(\w+)-\w+\.js$/.exec(route.request().url());
+    if (swallowed.has(part)) return route.continue();
+    swallowed.add(part);
+    return route.abort();
+  });
+  const loaded = parts.map((part) =>
+    page.waitForEvent("requestfinished", { predicate: (r) => r.url().includes(`/static/${part}-`), timeout: 20_000 }),
+  );
+  await signIn(page, plain.url, (await plain.key("barn")).key);
+  await Promise.all(loaded);
+  assert.equal(swallowed.size, parts.length, "nothing was swallowed");
+  who.calm(/ERR_FAILED/);
+  await who.close();
+});
+
 test("cards are live: a value that a device sends appears by itself, within 2 s", async () => {
   const who = await visitor(browser);
   const page = await who.page();

@@ -175,7 +175,7 @@ test("a broker that takes no messages is the broken link", async () => {
     await page.getByRole("button", { name: "Check again" }).click(); // for a moment the server answers from its last look
     await checked(page);
   }
-  assert.match(await advice(page), /the broker behind this page's server takes no messages/);
+  assert.match(await advice(page), /this page's server takes no messages from devices now/);
   assert.equal(await hop(page, "server").getAttribute("data-state"), "works");
   assert.match(await report(page), /From the server to its broker and back: takes no messages now/);
   who.calm();
@@ -257,7 +257,7 @@ test("without scripts it says what the server knows", async () => {
   const page = await who.page();
   await page.goto(`${server.url}/check`);
   const note = await page.locator("noscript p").innerText();
-  assert.match(note, /^This check needs scripts.*your request came over HTTP\/1\.1, and its broker works\.$/);
+  assert.match(note, /^This check needs scripts.*your request came over HTTP\/1\.1, and messages come through\.$/);
   assert.equal(await page.getByRole("button").count(), 0, "buttons that do nothing");
   assert.equal(await result(page, "socket"), "not tested");
   who.calm();

@@ -13,6 +13,9 @@ after(async () => {
   await server?.end();
 });
 
+/** says waits for the sentence of the strip. */
+const says = (page, words) => page.locator("[data-strip]:not([hidden]) [data-strip-words]").filter({ hasText: words }).waitFor({ timeout: 20_000 });
+
 test("a restart of the server under an open page mends itself", async () => {
   const who = await visitor(browser);
   const page = await who.page();
@@ -27,6 +30,7 @@ test("a restart of the server under an open page mends itself", async () => {
 
   await server.down();
   await page.locator('[data-testid="link"]:not([data-link="live"])').waitFor({ timeout: 20_000 });
+  await says(page, /^Reconnecting\. Showing values from \d\d:\d\d\.$/);
   await shows(page, "shed", "temperature", "20");
   await server.up();
   const began = performance.now();
@@ -37,6 +41,43 @@ test("a restart of the server under an open page mends itself", async () => {
   assert.equal(await page.evaluate(() => window.neverReloaded), true, "the page was loaded again");
   who.calm(/ERR_CONNECTION_REFUSED|WebSocket connection/);
   await who.close();
+});
+
+test("a server that is stopped in peace is said to be updating", async () => {
+  const who = await visitor(browser);
+  const page = await who.page();
+  await signIn(page, server.url, (await server.key("patient")).key);
+  await live(page);
+  await server.program.kill("SIGTERM");
+  await says(page, /^Updating, back in a moment\.$/);
+  await page.locator("[data-link-word]", { hasText: /^Updating$/ }).waitFor();
+  await server.up();
+  await page.evaluate(() => dispatchEvent(new Event("online"))); // or it waits for its turn
+  await live(page);
+  who.calm(/ERR_CONNECTION_REFUSED|WebSocket connection/);
+  await who.close();
+});
+
+test("what came while the network was away is counted when it is back", async () => {
+  const network = await watch(server);
+  const who = await visitor(browser);
+  const page = await who.page();
+  const k = await server.key("tunnel");
+  await signIn(page, network.url, k.key);
+  await live(page);
+  await server.send(k, { n: 0 });
+  await shows(page, "tunnel", "n", "0");
+  network.breaks();
+  await says(page, /^Reconnecting\. Showing values from \d\d:\d\d\.$/);
+  await server.sendAll(k, Array.from({ length: 14 }, (_, i) => ({ n: i + 1 })));
+  await shows(page, "tunnel", "n", "0"); // nothing else
+  network.heals();
+  await page.evaluate(() => dispatchEvent(new Event("online")));
+  await says(page, /^Back\. 14 values came in meanwhile\.$/);
+  await shows(page, "tunnel", "n", "14");
+  who.calm(/ERR_CONNECTION|ERR_EMPTY|WebSocket connection/);
+  await who.close();
+  await network.close();
 });
 
 test("what cannot be sent stays in the form", async () => {

@@ -19,7 +19,7 @@ export async function between(server, bad = {}) {
     },
     close() {
       program.child.stdin.end();
-      return program.gone;
+      return program.ended();
     },
   };
 }

@@ -128,6 +128,48 @@ test("a way that breaks while the board is live is left, and the session goes on
   await network.close();
 });
 
+test("a network that keeps even polls back is said to deliver in bundles", async () => {
+  const bad = { Upgrade: "403", ...held };
+  const network = await between(server, bad);
+  const who = await visitor(browser);
+  const page = await who.page();
+  const k = await server.key("bundles");
+  await signIn(page, network.url, k.key);
+  await live(page);
+  await network.sees("down poll");
+  await network.become({ ...bad, Keep: 3_200_000_000 }); // ns
+  const words = page.locator("[data-strip-words]").filter({ hasText: /^Your network delivers updates in bundles, about every 5 s\.$/ });
+  for (const n of [1, 2, 3]) {
+    await server.send(k, { n });
+    await shows(page, "bundles", "n", String(n)); // the first by the poll that was under way; one late answer is an accident, two are none
+  }
+  await words.waitFor();
+  await page.getByRole("link", { name: "Why?" }).waitFor();
+  assert.equal(await page.locator("[data-link-word]").textContent(), "Live");
+  who.calm(noise);
+  await who.close();
+  await network.close();
+});
+
+test("a page for which there is no room now says so, and that it tries again", async () => {
+  const small = await Server.start("--max-pages-per-address", "1");
+  const network = await between(small, { Upgrade: "403" });
+  const neighbour = await visitor(browser); // behind the same address, who opens one page after another
+  const crowd = await neighbour.page();
+  await crowd.goto(small.url);
+  await crowd.evaluate(() => setInterval(() => fetch("/live/open", { method: "POST" }), 100));
+  const who = await visitor(browser);
+  const page = await who.page();
+  await signIn(page, network.url, (await small.key("late")).key);
+  const words = page.locator("[data-strip-words]").filter({ hasText: /^This page is very busy\. We try again by ourselves\.$/ });
+  await words.waitFor({ timeout: 15_000 });
+  await page.locator("[data-link-word]", { hasText: /^Busy$/ }).waitFor();
+  who.calm(noise);
+  for (const w of [neighbour, who]) await w.close();
+  await network.close();
+  await small.end();
+});
+
 test("a login page is told from trouble, and its page can be opened", async () => {
   const network = await between(server);
   const who = await visitor(browser);

@@ -64,8 +64,14 @@ test("signing out ends the session for good", async () => {
   const page = await who.page();
   await signIn(page, server.url, (await server.key("leaver")).key);
   await live(page);
+  const other = await who.page();
+  await other.goto(server.url);
+  await live(other);
   await page.getByRole("button", { name: "Sign out" }).click();
+  await other.locator("[data-strip]:not([hidden])").filter({ hasText: "You signed out in another tab." }).waitFor({ timeout: 10_000 });
   await page.getByLabel("Paste your access key").waitFor();
+  await other.locator("[data-strip-words]").filter({ hasText: /^You signed out in another tab\.$/ }).waitFor();
+  await other.getByTestId("link").filter({ hasText: "Stopped" }).waitFor();
   await page.goto(server.url);
   await page.getByLabel("Paste your access key").waitFor();
   who.calm();

@@ -10,7 +10,8 @@ import { promisify } from "node:util";
 
 const require = createRequire(new URL("../../web/package.json", import.meta.url));
 const { chromium } = require("playwright-core");
-const run = promisify(execFile);
+const patience = 60_000; // ms that anything we start may take to end
+const run = (command, words) => promisify(execFile)(command, words, { timeout: patience });
 
 export const e2e = fileURLToPath(new URL("..", import.meta.url));
 export const pahoSource = () => readFileSync(require.resolve("paho-mqtt"), "utf8");
@@ -61,7 +62,15 @@ export class Program {
 
   async kill(signal = "SIGKILL") {
     this.child.kill(signal);
-    return this.gone;
+    return this.ended();
+  }
+
+  /** ended gives its exit code. A Go program that does not end says what it is at. */
+  async ended(within = patience) {
+    const timer = setTimeout(() => this.child.kill("SIGQUIT"), within);
+    const code = await this.gone;
+    clearTimeout(timer);
+    return code;
   }
 }
 
@@ -93,7 +102,7 @@ export class Server {
   async end() {
     const code = await this.program.kill("SIGTERM");
     rmSync(this.data, { recursive: true, force: true });
-    if (code !== 0) throw new Error(`trellis serve ended with ${code}:\n${this.program.text.slice(-2000)}`);
+    if (code !== 0) throw new Error(`trellis serve ended with ${code}:\n${this.program.text.slice(-20_000)}`);
   }
 
   async trellis(...words) {
@@ -121,6 +130,37 @@ export class Server {
     await run("mosquitto_pub", [...login, "-q", "1", "-t", k.publish, "-m", text]);
   }
 
+  /** seed records what this key sent in the past, see seed below. */
+  seed(k, messages) {
+    return seed(join(this.data, "state"), k, messages);
+  }
+
+  /** sendAll publishes many payloads in their order over one connection. */
+  async sendAll(k, payloads) {
+    const [host, port] = this.mqtt.split(":");
+    const login = ["-h", host, "-p", port, "-i", `${k.sub}#${Math.random()}`, "-u", k.jti, "-P", k.key];
+    const lines = new Program("mosquitto_pub", [...login, "-q", "1", "-t", k.publish, "-l"]);
+    lines.child.stdin.end(payloads.map((p) => `${JSON.stringify(p)}\n`).join(""));
+    const code = await lines.ended();
+    if (code !== 0) throw new Error(`mosquitto_pub ended with ${code}: ${lines.text}`);
+  }
+
+  /** wasDown makes a server that is down believe that it has been for so many minutes. */
+  wasDown(minutes) {
+    return this.alter(`UPDATE alive SET at = at - ${minutes * 60_000_000}`);
+  }
+
+  /** hadGap notes that nothing could be recorded in a time of the past. */
+  hadGap(reason, began, ended) {
+    return this.alter(`INSERT INTO gaps (whose, reason, began, ended) VALUES ('', '${reason}', ${began * 1000}, ${ended * 1000})`);
+  }
+
+  /** alter changes the record of a server that is down: what is there then is what a past that takes too long for a test would have left. */
+  async alter(query) {
+    const words = "import sqlite3,sys\ndb = sqlite3.connect(sys.argv[1])\ndb.execute(sys.argv[2])\ndb.commit()";
+    await run("/usr/bin/python3", ["-c", words, join(this.data, "state", "trellis.db"), query]);
+  }
+
   /** sample runs the documented Python sample with this key. */
   sample(k) {
     const [host, port] = this.listen.split(":");
@@ -129,11 +169,26 @@ export class Server {
   }
 }
 
+/** seed records in a data folder what a key sent in the past: each message is { at, data } and, for a probe behind it, { entity }. */
+export async function seed(folder, k, messages) {
+  const inTime = messages.toSorted((a, b) => a.at - b.at); // as a server hears them
+  const lines = inTime.map(({ at, ...payload }) =>
+    JSON.stringify({ topic: k.publish, source: k.sub, entity: k.sub.split(":").slice(2).join(":"), received: new Date(at), payload }),
+  );
+  const env = { ...process.env, CGO_ENABLED: "0" }; // as the program was built, so that little is left to compile
+  const seeding = spawn("go", ["run", "-trimpath", "./seed", folder], { cwd: e2e, env, stdio: ["pipe", "inherit", "inherit"] });
+  seeding.stdin.end(`${lines.join("\n")}\n`);
+  const code = await new Promise((resolve) => seeding.once("close", resolve));
+  if (code !== 0) throw new Error(`seed ended with ${code}`);
+}
+
 /** watch stands between browser and server, hands everything on and counts the WebSockets by path. */
 export async function watch(server) {
   const opened = [];
   const sockets = new Set();
+  let away = false;
   const front = createServer((client) => {
+    if (away) return client.destroy();
     const [host, port] = server.listen.split(":");
     const up = connect(Number(port), host);
     const end = () => {
@@ -157,6 +212,14 @@ export async function watch(server) {
     link: server.link.replace(server.url, url),
     opened: (path) => opened.filter((o) => o.path === path).length,
     open: (path) => opened.filter((o) => o.path === path && o.open).length,
+    /** breaks off all there is, and lets nobody through until it heals. */
+    breaks() {
+      away = true;
+      for (const s of sockets) s.destroy();
+    },
+    heals() {
+      away = false;
+    },
     close() {
       for (const s of sockets) s.destroy();
       return new Promise((resolve) => front.close(resolve));

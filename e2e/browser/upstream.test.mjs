@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer as createSecureServer } from "node:tls";
 import { after, before, test } from "node:test";
-import { e2e, launch, Program, Server } from "./trellis.mjs";
+import { e2e, launch, Program, seed, Server } from "./trellis.mjs";
 import { card, live, shows, signIn, visitor } from "./visit.mjs";
 
 const binary = process.env.TRELLIS_BIN ?? join(e2e, "..", "bin", "trellis");
@@ -36,6 +36,7 @@ async function inFront(...args) {
   return {
     url,
     program,
+    seed: (key, messages) => seed(join(data, "state"), key, messages),
     async end() {
       assert.equal(await program.kill("SIGTERM"), 0, program.text.slice(-2000));
       rmSync(data, { recursive: true, force: true });
@@ -58,12 +59,12 @@ test("a key of the service shows its values live, and says when the link to the 
   await shows(page, "shed", "temperature", "20\\.5", 2000);
 
   await back.down();
-  await strip(page, "Our link to the broker is down since").waitFor({ timeout: 25_000 });
+  await strip(page, /Our link to 127\.0\.0\.1:\d+ is down since \d\d:\d\d/).waitFor({ timeout: 25_000 });
   await says(page, "waiting", "Reconnecting"); // its values are not live, whatever its own connection is
   assert.equal(await page.locator("[data-agree]").isVisible(), false);
   const late = await who.page(); // a tab that comes now shares the connection that was told
   await late.goto(front.url);
-  await strip(late, "Our link to the broker is down since").waitFor();
+  await strip(late, /Our link to 127\.0\.0\.1:\d+ is down since \d\d:\d\d/).waitFor();
 
   await back.up();
   for (const p of [page, late]) await p.locator("[data-strip][hidden]").waitFor({ state: "attached", timeout: 40_000 });
@@ -100,7 +101,7 @@ async function gateway(t) {
   const [key, cert] = [join(dir, "key.pem"), join(dir, "cert.pem")];
   const words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"];
   const made = new Program("openssl", [...words, "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert]);
-  assert.equal(await made.gone, 0, made.text);
+  assert.equal(await made.ended(), 0, made.text);
   const open = new Set();
   let to = 1; // nobody is there
   const proxy = createSecureServer({ key: readFileSync(key), cert: readFileSync(cert) }, (client) => {
@@ -143,34 +144,46 @@ test("a page says whose trouble it is: the device's, our link's, this server's, 
   t.after(() => who.close());
   const page = await who.page();
   const shed = await back.key("whose");
+  // The device: it spoke every minute and has stopped.
+  const spoke = Array.from({ length: 60 }, (_, i) => ({ at: Date.now() - (69 - i) * 60_000, data: { level: i } }));
+  await front.seed(shed, spoke);
   await signIn(page, proxy.url, shed.key);
   await live(page);
   await front.program.says(/link to the upstream broker is up/);
-
-  // The device: it spoke every minute and has stopped.
-  for (let ago = 15; ago >= 10; ago--) {
-    const timestamp = new Date(Date.now() - ago * 60_000).toISOString();
-    await back.send(shed, { msg_type: "publish", data: { level: ago }, timestamp });
-  }
-  await shows(page, "whose", "level", "10", 5000);
+  await shows(page, "whose", "level", "59", 5000);
   const look = (is, words) => card(page, "whose", "level").and(page.locator(`[data-look="${is}"]`, { hasText: words })).waitFor({ timeout: 30_000 });
-  await look("quiet", /Quiet since \d\d:\d\d \(usually every 60 s\)/);
+  const top = (words) => page.locator("[data-summary]").filter({ hasText: words }).waitFor({ timeout: 30_000 });
+  await look("quiet", /Quiet ·/);
+  await page.getByText(/^Quiet since \d\d:\d\d \(usually every 60 s\)$/).waitFor();
+  await top(/^Whose is quiet since \d\d:\d\d\.$/);
   assert.equal(await page.locator("[data-strip]").isVisible(), false, "a quiet device is no trouble of ours");
 
   // Our link: nothing can be said about the device.
   await back.down();
-  await sentence(page, /^Our link to the broker is down since \d\d:\d\d\. Nothing you can do; we keep trying\.$/).waitFor({ timeout: 25_000 });
-  await look("unknown", "Not known right now.");
+  await sentence(page, /^Our link to 127\.0\.0\.1:\d+ is down since \d\d:\d\d\. Nothing you can do; we keep trying\.$/).waitFor({ timeout: 25_000 });
+  await look("unknown", "Not known right now ·");
+  const form = await card(page, "whose", "level").evaluate((e) => [getComputedStyle(e).borderTopStyle, getComputedStyle(e).backgroundColor]);
+  assert.deepEqual(form, ["dashed", "rgba(0, 0, 0, 0)"], "what is not known has no form of its own");
+  await page.getByText(/^Not known right now$/).first().waitFor();
+  await top(/^We lost our link to 127\.0\.0\.1:\d+ at \d\d:\d\d\. Values below are from then\.$/);
+  const value = await who.page(); // the page of a value says the same
+  await value.goto(`${proxy.url}/value?entity=whose&reading=level`);
+  await sentence(value, /^Our link to 127\.0\.0\.1:\d+ is down since \d\d:\d\d\. Nothing you can do; we keep trying\.$/).waitFor();
+  await value.close();
+  const printed = await (await page.request.get(proxy.url, { ignoreHTTPSErrors: true })).text(); // for whoever runs no scripts
+  assert.match(printed, />We lost our link to 127\.0\.0\.1:\d+ at \d\d:\d\d\. Values below are from then\.</);
+  assert.match(printed, /data-reading="level" data-look="unknown"/);
   await back.up();
   await live(page);
-  await look("quiet", /Quiet since/); // it was so before
+  await look("quiet", /Quiet ·/); // it was so before
   assert.equal(await page.locator("[data-strip]").isVisible(), false);
 
   // This page's server, while a proxy that nobody on the way can play answers for it.
   await front.program.kill();
   await sentence(page, /^This page's server is not answering\. Your internet is fine\. Showing values from \d\d:\d\d\.$/).waitFor({ timeout: 40_000 });
   await says(page, "waiting", "Not answering");
-  await look("unknown", "Not known right now.");
+  await look("unknown", "Not known right now ·");
+  await top(/^Values below are from \d\d:\d\d\.$/);
 
   // The person's own network.
   await who.context.setOffline(true);

@@ -40,6 +40,9 @@ type Bad struct {
 	Hold     int
 	HoldOnly string // "GET": only answers to GET. "others": all but event streams
 
+	// To answers of a pipe's polls: each is kept back for so long.
+	Keep time.Duration
+
 	// To uploads of a pipe.
 	Drop   int  // one of so many gets no answer, though it arrived
 	Late   int  // one of so many gets no answer, and arrives after the next one

@@ -42,6 +42,10 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, bad Bad) {
 		p.remember(q, answer).give(w)
 		return
 	}
+	from, err := keep(r, bad, answer.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
 	for name, values := range answer.Header {
 		w.Header()[name] = values
 	}
@@ -49,7 +53,7 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, bad Bad) {
 		strip(w.Header(), "X-Accel-Buffering", "Cache-Control", "Permissions-Policy", "Cross-Origin-Opener-Policy", "Referrer-Policy")
 	}
 	w.WriteHeader(answer.StatusCode)
-	pass(w, answer.Body, holds(bad, r, answer))
+	pass(w, from, holds(bad, r, answer))
 }
 
 // request is one whole request, which can be sent on as often as this network likes.

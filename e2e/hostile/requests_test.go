@@ -1,9 +1,12 @@
 package hostile
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -156,6 +159,23 @@ func TestAnswersAreHeldBack(t *testing.T) {
 			atOnce, atEnd := after(t, tt.bad, tt.method, tt.kind, tt.say, tt.atOnce)
 			if atOnce != tt.atOnce || atEnd != tt.atEnd {
 				t.Errorf("%d bytes came at once and %d at the end, want %d and %d", atOnce, atEnd, tt.atOnce, tt.atEnd)
+			}
+		})
+	}
+}
+
+func TestAnswersToPollsAreKept(t *testing.T) {
+	for mode, want := range map[string]time.Duration{"poll": time.Second, "stream": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodPost, "/live/down", nil)
+			r.Header.Set("X-Mode", mode)
+			began := time.Now()
+			from, err := keep(r, Bad{Keep: time.Second}, strings.NewReader("a"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text, err := io.ReadAll(from); string(text) != "a" || err != nil || time.Since(began) != want {
+				t.Errorf("%s: %q %v after %v, want %v", mode, text, err, time.Since(began), want)
 			}
 		})
 	}

@@ -1,10 +1,12 @@
 package hostile
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // holds says how many bytes of an answer are held back; below 0 all of them.
@@ -14,6 +16,23 @@ func holds(bad Bad, r *http.Request, answer *http.Response) int {
 		return 0
 	}
 	return bad.Hold
+}
+
+// keep reads the answer to a poll and has it wait.
+func keep(r *http.Request, bad Bad, answer io.Reader) (io.Reader, error) {
+	if bad.Keep == 0 || r.Header.Get("X-Mode") != "poll" {
+		return answer, nil
+	}
+	body, err := io.ReadAll(answer)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-time.After(bad.Keep):
+		return bytes.NewReader(body), nil
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
 }
 
 // pass copies an answer, flushing whatever comes, or holding it back.

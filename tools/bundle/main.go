@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/evanw/esbuild/pkg/api"
@@ -44,26 +45,51 @@ func build(root string) error {
 	if err != nil {
 		return err
 	}
+	value, err := bundle(valueOptions(abs, out))
+	if err != nil {
+		return err
+	}
 	hub, err := bundle(hubOptions(abs, out))
 	if err != nil {
 		return err
 	}
-	names, err := manifestOf(page)
+	away, err := bundle(awayOptions(abs, out))
 	if err != nil {
 		return err
 	}
-	if err := weigh(page, hub); err != nil {
+	names, err := manifestOf(page, away, value)
+	if err != nil {
 		return err
 	}
-	return write(out, append(page.files, besideWorker(hub.files)...), names)
+	if err := errors.Join(weigh(page, hub), weighValue(value, hub)); err != nil {
+		return err
+	}
+	return write(out, slices.Concat(page.files, away.files, value.files, besideWorker(hub.files)), names)
 }
 
 // pageOptions bundles what pages load. Chunks that come later, such as the developer view, are split off.
 func pageOptions(root, out string) api.BuildOptions {
 	o := common(root, out)
-	o.EntryPoints = []string{"web/src/board.ts", "web/src/signin.ts", "web/src/enter.ts", "web/src/check.ts", "web/src/watch.ts", "web/src/css/trellis.css"}
+	o.EntryPoints = []string{"web/src/board.ts", "web/src/signin.ts", "web/src/enter.ts", "web/src/check.ts", "web/src/watch.ts", "web/src/buttons.ts", "web/src/settings.ts", "web/src/applied.ts", "web/src/css/trellis.css"}
 	o.EntryNames, o.ChunkNames = "[name]-[hash]", "[name]-[hash]"
 	o.Splitting = true
+	return o
+}
+
+// awayOptions bundles what is for whoever comes back to a board. It is apart from the board: most of it is hardly ever loaded, and modules that
+// both would share are half a kilobyte more for everybody.
+func awayOptions(root, out string) api.BuildOptions {
+	o := pageOptions(root, out)
+	o.EntryPoints = []string{"web/src/away.ts"}
+	return o
+}
+
+// valueOptions bundles the page of one value by itself: what it shares with the board would else be cut out of that, and the board is what has
+// to be small.
+func valueOptions(root, out string) api.BuildOptions {
+	o := common(root, out)
+	o.EntryPoints = []string{"web/src/value.ts", "web/src/moment.ts"}
+	o.EntryNames = "[name]-[hash]"
 	return o
 }
 

@@ -36,18 +36,20 @@ func (b bundled) report() (metafile, error) {
 }
 
 // manifestOf maps plain names to hashed ones: "board.js" to "board-3FQ2A7KX.js".
-func manifestOf(b bundled) (map[string]string, error) {
-	m, err := b.report()
-	if err != nil {
-		return nil, err
-	}
+func manifestOf(all ...bundled) (map[string]string, error) {
 	names := map[string]string{}
-	for path, output := range m.Outputs {
-		if output.EntryPoint == "" {
-			continue
+	for _, b := range all {
+		m, err := b.report()
+		if err != nil {
+			return nil, err
 		}
-		plain := strings.TrimSuffix(filepath.Base(output.EntryPoint), filepath.Ext(output.EntryPoint))
-		names[plain+filepath.Ext(path)] = filepath.Base(path)
+		for path, output := range m.Outputs {
+			if output.EntryPoint == "" {
+				continue
+			}
+			plain := strings.TrimSuffix(filepath.Base(output.EntryPoint), filepath.Ext(output.EntryPoint))
+			names[plain+filepath.Ext(path)] = filepath.Base(path)
+		}
 	}
 	return names, nil
 }

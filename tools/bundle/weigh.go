@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -11,9 +12,10 @@ const (
 	// The board and the worker; 7,000 of it are the pipe with its three carriers and the ladder, without which bad networks
 	// see nothing live and every change of networks is a new session. 5,300 are the line past the server: it is a session of
 	// its own, and a page has to make of messages there what the server makes of them here. Another 5,600 are what keys of real
-	// devices mean: names, units, what is a card and what is not.
-	viewerLimit    = 38_500
-	developerLimit = 42_500 // the same with the developer view
+	// devices mean: names, units, what is a card and what is not. 1,500 are how devices look and what is said of them.
+	viewerLimit    = 44_500
+	developerLimit = 54_600 // the same with the developer view and all else that comes later, such as what draws graphs, and 2,300 to tell of a silence
+	valueLimit     = 43_500 // the page of one value and the worker, which it shares with the board; 200 are axes in the unit that is shown
 	checkLimit     = 10_000 // the check of the connection, which people open when their network is bad
 )
 
@@ -76,4 +78,20 @@ func loaded(m metafile, entry string, later bool) []string {
 		}
 	}
 	return names
+}
+
+// weighValue does the same for the page of one value, which is bundled by itself.
+func weighValue(value, hub bundled) error {
+	sum := 0
+	for _, f := range slices.Concat(value.files, hub.files) {
+		name := filepath.Base(f.Path)
+		if filepath.Ext(name) == ".js" && !strings.HasPrefix(name, "moment-") {
+			sum += len(packBrotli(f.Contents))
+		}
+	}
+	fmt.Printf("script of the page of one value: %d packed (limit %d)\n", sum, valueLimit)
+	if sum > valueLimit {
+		return fmt.Errorf("scripts outgrew their limit: one value %d of %d bytes", sum, valueLimit)
+	}
+	return nil
 }

@@ -1,18 +1,23 @@
 /** The board's script: joins the hub to what the server rendered. */
+import { beside } from "./beside";
 import { mark, mib, newest } from "./bounds";
 import { parse } from "./envelope";
 import { take as takeKey } from "./handed";
-import { type Heard, type HubSettings, randomId, type ToPage, type Upstream } from "./hub/protocol";
+import { type Batch, type Heard, type HubSettings, randomId, type ToPage, type Upstream } from "./hub/protocol";
 import { Link } from "./link";
+import { usually } from "./look";
 import { shown } from "./shown";
 import { initial, type State } from "./state";
 import { Board } from "./view/board";
+import { loadPen } from "./view/card";
 import type { Developer } from "./view/developer";
-import { find, put } from "./view/find";
+import { find, hide, put } from "./view/find";
+import { drawSoon } from "./view/frame";
+import { Hand } from "./view/hand";
 import { sendWords } from "./view/sent";
 import { Status } from "./view/status";
 import { Switch } from "./view/switch";
-import { say } from "./words";
+import { clock, owner, say, span } from "./words";
 
 interface Settings extends Omit<HubSettings, "ways"> {
   readonly entity: string;
@@ -25,7 +30,13 @@ const ahead = Date.parse(settings.now) - opened; // the server's clock against o
 const skew = Math.abs(ahead) > 5000 ? ahead : 0;
 const now = () => Date.now() + skew;
 
-const board = new Board(find(document, "[data-groups]"), now);
+const values = find(document, "[data-groups]");
+const hand = new Hand(values);
+const board = new Board(values, now, () => hand.busy());
+owner.again = (moved) => {
+  board.again(moved);
+  refresh();
+};
 const status = new Status();
 const answers = [
   [document.querySelector<HTMLElement>("[data-agree]"), "consent"],
@@ -40,30 +51,39 @@ let missed = 0; // messages the server had to drop
 let troubled = false; // people were told about the trouble that is over now
 let away = false; // the machine slept, or nobody looked, until now
 let meanwhile: number | null = null; // values that came in right after either
+const summary = find(document, "[data-summary]");
+const linkTo = summary.dataset.linkTo ?? "";
+const dropped = find(document, "[data-dropped]");
+const empty = find(document, "[data-empty]");
+const read = find(document, "[data-read]");
+const listening = find(document, '[data-step="listening"]');
+let lost = Number(summary.dataset.lost ?? 0); // since when the server had no link when it printed this page
 let upstream: Upstream | null = null; // how the server's own link is, while it is down
 let early: Heard[] = []; // for the developer view, until it is loaded
+let earlyLeft = { left: 0, recorded: true }; // out of what it will list
 let refreshing = false;
+let refreshed = 0; // ms that it took
 const presses = new Map<string, (message: ToPage) => void>();
 
 function hear(message: ToPage): void {
   switch (message.kind) {
     case "snapshot":
-      for (const heard of message.heard) take(heard);
       become(message.state);
       break;
-    case "heard":
-      take(message.heard);
+    case "batch":
+      takeAll(message);
       refreshSoon();
       return;
     case "state":
       become(message.state);
       break;
-    case "dropped":
-      missed += message.count;
-      break;
     case "upstream":
       upstream = message.up ? null : message;
+      lost = 0;
       break;
+    case "record":
+      void import("./view/record").then((view) => view.show(message, (at) => clock(at, now())));
+      return;
     case "away":
       away = true;
       if (state.link === "live") countNew();
@@ -79,14 +99,23 @@ function hear(message: ToPage): void {
 
 const seen = new Set<string>(); // what a new snapshot would repeat
 
-function take(heard: Heard): void {
+function takeAll(batch: Batch): void {
+  for (const [i, heard] of batch.heard.entries()) take(heard, batch.listed[i] === true);
+  if (meanwhile !== null) meanwhile += batch.values;
+  missed += batch.lost;
+  const left = batch.found.left + batch.others.left;
+  if (developer) developer.count(batch);
+  else earlyLeft = { left: earlyLeft.left + left, recorded: earlyLeft.recorded && batch.recorded };
+}
+
+function take(heard: Heard, listed: boolean): void {
   const id = mark(`${heard.at} ${heard.topic} ${heard.payload}`);
   if (seen.has(id)) return;
   seen.add(id);
   if (seen.size > 2000) seen.delete(seen.values().next().value ?? "");
   const envelope = parse(heard.payload);
-  const newer = envelope ? board.hear(envelope, heard.at + skew) : 0;
-  if (meanwhile !== null) meanwhile += newer;
+  if (envelope) board.hear(envelope, heard.at + skew);
+  if (!listed) return;
   if (developer) developer.hear(heard);
   else early = newest([...early, heard], 1000, 8 * mib, (h) => h.payload.length + h.topic.length);
 }
@@ -95,6 +124,7 @@ function become(to: State): void {
   const back = to.link === "live" && state.link !== "live";
   state = to;
   if (back) freshDeveloper();
+  if (back) setTimeout(() => (lost = 0), 3000); // by then we are told if it is so
   if (back && (troubled || away)) countNew();
 }
 
@@ -104,7 +134,9 @@ function countNew(): void {
   meanwhile ??= 0;
   setTimeout(() => {
     if (state.link !== "live") return; // it turned out to be lost: what counts comes when it is back
-    if (meanwhile) status.say((away ? say.away : say.back)(meanwhile), Date.now());
+    // After a long absence the line says it: see away.ts.
+    if (meanwhile && !(away && document.documentElement.dataset.absent))
+      status.say((away ? say.away : say.back)(meanwhile), Date.now());
     meanwhile = null;
     away = false;
     refresh();
@@ -116,46 +148,61 @@ const deaf = ({ words, since }: Upstream, at: number) =>
   ({
     look: "waiting",
     word: words ? say.stopped : say.reconnecting,
-    strip: words || say.upstreamDown(since, at),
+    strip: words || say.upstreamDown(linkTo, since, at),
     known: false,
   }) as const;
 
+/** hears says whether devices could be heard now. */
+const hears = () => state.link === "live" && !upstream;
+
 /** refresh says what is true this second. */
 function refresh(): void {
+  const began = performance.now();
   const at = Date.now();
   let what = shown(state, at, { online: navigator.onLine, secure: location.protocol === "https:", opened });
   if (what.strip === "" && upstream) what = { ...what, ...deaf(upstream, at) };
-  const hears = state.link === "live" && !upstream;
+  if (lost > 0) what = { ...what, known: false }; // as it was printed, until we are told otherwise
   const why = upstream && what.strip === upstream.words ? upstream.why : ""; // what the strip speaks of now
   for (const [form, when] of answers) if (form) form.hidden = why !== when;
   if (what.strip !== "" && state.lastLive > 0 && state.link !== "live") troubled = true;
   status.show(what, at);
   board.tick(what.known);
-  put(find(document, "[data-summary]"), board.summary(hears));
+  put(summary, headline(what.known, hears(), at));
   const less = [missed > 0 ? say.dropped(missed) : "", board.missing()].filter(Boolean).join(" ");
-  put(find(document, "[data-dropped]"), less);
-  find(document, "[data-dropped]").hidden = less === "";
+  put(dropped, less);
+  hide(dropped, less === "");
   hideEmpty(board.size > 0 || state.link === "refused");
   developer?.offer(board.entities());
-  find(document, "[data-read]").hidden = board.size === 0;
-  find(document, '[data-step="listening"]').classList.toggle("done", hears);
+  hide(read, board.size === 0);
+  listening.classList.toggle("done", hears());
+  refreshed = performance.now() - began;
 }
 
-/** refreshSoon is for messages, which may come a thousand a second. */
+/** headline is the sentence on top. What is not known because of us is said as that. */
+function headline(known: boolean, hears: boolean, at: number): string {
+  const since = upstream?.since || lost;
+  if (known || board.size === 0) return board.summary(hears);
+  if ((upstream || lost > 0) && since > 0) return say.lost(linkTo, clock(since, at));
+  return say.from(clock(state.lastLive || opened, at));
+}
+
+/** refreshSoon is for messages, which may come a thousand a second: of a slow page it takes a twentieth of its time. */
 function refreshSoon(): void {
   if (refreshing) return;
   refreshing = true;
-  setTimeout(() => {
-    refreshing = false;
-    refresh();
-  }, 100);
+  setTimeout(
+    () => {
+      refreshing = false;
+      drawSoon(refresh);
+    },
+    Math.max(100, 20 * refreshed),
+  );
 }
 
 /** hideEmpty takes the hints away, but nobody's place on the page with them. */
 function hideEmpty(hidden: boolean): void {
-  const empty = find(document, "[data-empty]");
   if (hidden && empty.contains(document.activeElement)) find(document, "main").focus();
-  empty.hidden = hidden;
+  hide(empty, hidden);
 }
 
 /** press sends a message and reports each stage; the hub gives it back when it could not be sent in time. */
@@ -197,7 +244,7 @@ async function openDeveloper(): Promise<void> {
   if (developer) return;
   try {
     const { Developer } = await loadDeveloper();
-    developer ??= new Developer(press);
+    developer ??= new Developer(press, (search) => link.search(search), earlyLeft);
     for (const heard of early.splice(0)) developer.hear(heard);
     developer.offer(board.entities());
   } catch (error) {
@@ -214,7 +261,14 @@ function freshDeveloper(): void {
   }, 1500);
 }
 
-find(document, "[data-read]").addEventListener("click", () => status.speak(board.aloud()));
+const aloud = find(document, "[data-aloud]");
+read.addEventListener("click", () => {
+  aloud.hidden = !aloud.hidden;
+  read.setAttribute("aria-expanded", String(!aloud.hidden));
+  const words = aloud.hidden ? "" : `${summary.textContent} ${board.aloud()}`;
+  put(aloud, words);
+  if (words) status.speak(words);
+});
 status.onTry(() => link.nudge(true));
 const toggle = new Switch((on) => {
   if (on) void openDeveloper();
@@ -222,5 +276,11 @@ const toggle = new Switch((on) => {
 testValue();
 for (const part of document.querySelectorAll<HTMLElement>("[data-scripted]")) part.hidden = false;
 link.start();
+loadPen(refresh);
+void beside(() => import("./devices")).then((d) => d.follow(board, values)); // what was printed goes on to hold until then
+const page = mark(settings.subscribe.join(" "));
+beside(() => import("./tell"))
+  .then((t) => t.follow({ groups: board.groups, board: page, now, hears, clock, span, usually, stay: link.stay }))
+  .catch(() => {}); // nobody can ask for it then
 refresh();
 setInterval(refresh, 1000);

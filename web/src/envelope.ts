@@ -49,14 +49,14 @@ function text(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
-const earliest = Date.UTC(2015, 0);
+const longestKept = 366 * 24 * 3_600_000;
 
 /**
- * when says of when a value is: the sender's time, unless that lies after the arrival or before any such device was made.
+ * when says of when a value is: the sender's time, unless that lies after the arrival or more than a year before it.
  * Then its clock is wrong and the arrival is the better truth. Go's message.Delivered says the same.
  */
 export function when(envelope: Envelope, heard: number): number {
   const t = envelope.timestamp;
   const arrived = Number.isNaN(envelope.received) ? heard : envelope.received;
-  return t >= earliest && t <= arrived ? t : arrived;
+  return t >= arrived - longestKept && t <= arrived ? t : arrived;
 }

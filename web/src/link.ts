@@ -18,6 +18,9 @@ export class Link {
   private readonly name: string;
   private asked: ReturnType<typeof setTimeout> | undefined;
   private letGo: (() => void) | undefined;
+  private searched = "";
+  private batch = 0; // the last one that came
+  private stays = false;
 
   constructor(
     private readonly settings: HubSettings,
@@ -40,17 +43,37 @@ export class Link {
     addEventListener("online", moved);
     (navigator as { connection?: EventTarget }).connection?.addEventListener("change", moved);
     document.addEventListener("visibilitychange", () => {
-      const on = document.visibilityState === "visible";
-      this.port?.postMessage({ kind: "seen", on });
-      if (on) this.nudge(true);
+      this.see();
+      if (document.visibilityState === "visible") this.nudge(true);
     });
     setInterval(() => {
       if (document.visibilityState === "visible") this.nudge(false);
     }, askEvery);
   }
 
+  /** stay keeps the connection though nobody looks, for somebody who wants to be told of what comes. */
+  readonly stay = (on: boolean): void => {
+    if (this.stays === on) return;
+    this.stays = on;
+    this.see();
+  };
+
+  private get seen(): boolean {
+    return this.stays || document.visibilityState === "visible";
+  }
+
+  private see(): void {
+    this.port?.postMessage({ kind: "seen", on: this.seen });
+  }
+
   publish(id: string, payload: string): void {
     this.port?.postMessage({ kind: "publish", id, payload });
+  }
+
+  /** search says what the developer view is to find among all that comes. */
+  search(search: string): void {
+    this.searched = search;
+    this.port?.postMessage({ kind: "search", search });
   }
 
   /** nudge asks whether the worker is still there; a hard one also makes it try at once. */
@@ -79,6 +102,13 @@ export class Link {
       }, 300);
     } else if (message.kind === "known") {
       remember(message.known);
+    } else if (message.kind === "batch") {
+      try {
+        if (message.no !== this.batch) this.hear(message);
+      } finally {
+        this.batch = message.no;
+        this.port?.postMessage({ kind: "took" }); // or nothing more would come
+      }
     } else if (message.kind !== "here") {
       this.hear(message);
     }
@@ -94,7 +124,8 @@ export class Link {
         page: this.page,
         name: this.name,
         settings: this.settings,
-        seen: document.visibilityState === "visible",
+        seen: this.seen,
+        search: this.searched,
         known: recall(),
         key: this.key,
       });

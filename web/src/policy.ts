@@ -26,8 +26,13 @@ const policy: Policy | undefined = (
 export const workerScript = (): string => policy?.createScriptURL(workerURL) ?? workerURL;
 
 /** homePage fetches our first page and reads it; nothing in it runs. Null for anything else. */
-export async function homePage(): Promise<Document | null> {
-  const answer = await fetch(home, { headers: { Accept: "text/html" }, cache: "no-store", redirect: "error" });
+export const homePage = (): Promise<Document | null> => page(home);
+
+/** changePage is the same with the forms that change things. */
+export const changePage = (): Promise<Document | null> => page(`${home}?change`);
+
+async function page(at: string): Promise<Document | null> {
+  const answer = await fetch(at, { headers: { Accept: "text/html" }, cache: "no-store", redirect: "error" });
   if (!answer.ok || !(answer.headers.get("Content-Type") ?? "").startsWith("text/html")) return null;
   const text = await answer.text();
   answered = text;

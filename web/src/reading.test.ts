@@ -46,3 +46,16 @@ test("what real devices send reads as it does in Go", async (t) => {
     });
   }
 });
+
+test("what was made up at random reads as it does in Go", () => {
+  const lines = readFileSync("../message/testdata/random.jsonl", "utf8").split("\n").slice(0, -1);
+  assert.ok(lines.length >= 400, "the file was cut short");
+  for (const line of lines) {
+    const [payload, wanted] = JSON.parse(line) as [string, unknown];
+    const got = readings(JSON.parse(payload)).map((r) => {
+      const { label, value, unit, minor } = describe(r);
+      return [r.name, r.value === 0 ? 0 : r.value, label, value, unit, minor];
+    });
+    assert.deepEqual(got, wanted, payload);
+  }
+});

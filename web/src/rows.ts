@@ -1,7 +1,9 @@
-/** Rows are the messages that the developer view holds: at most 1,000 and 8 MiB, the newest first, searched as text. */
+/** Rows are the messages that the developer view holds: at most 500 and 8 MiB, the newest first, searched as text. */
 import { mib, newest } from "./bounds";
 import { type Envelope, parse } from "./envelope";
 import type { Heard } from "./hub/protocol";
+import { members } from "./members";
+import { contains, startOf, textOf } from "./search";
 import { exact } from "./words.developer";
 
 export interface Row {
@@ -11,42 +13,52 @@ export interface Row {
   readonly text: string; // what a search looks in
 }
 
-const most = 1000;
+const most = 500; // each costs a little at every frame, also those far from the screen
 const mostBytes = 8 * mib;
-const longest = 64 * 1024; // of a payload that a row shows and searches whole
 
 export function rowOf(heard: Heard): Row {
-  const { payload, topic } = heard;
+  const { payload } = heard;
   const whole = parse(payload);
-  const { data, ...envelope } = whole ?? { data: null };
+  const { data: _, ...envelope } = whole ?? { data: null };
   const start = startOf(payload);
-  let shown = whole ? (JSON.stringify(data) ?? "") : payload;
+  let shown = payload;
+  if (whole && start.cut === 0) shown = plain(members(payload)?.get("data") ?? "");
   if (start.cut > 0) shown = `${start.text}… (${exact.cut(start.cut)})`;
   return {
     heard,
     envelope: whole && (envelope as Row["envelope"]),
     data: shown,
-    text: `${topic} ${start.text}`.toLowerCase(),
+    text: textOf(heard),
   };
 }
 
-/** startOf cuts off what is too long; cut is how many bytes all of it has then, else 0. */
-function startOf(payload: string): { text: string; cut: number } {
-  if (payload.length * 3 <= longest) return { text: payload, cut: 0 };
-  const all = new TextEncoder().encode(payload);
-  if (all.length <= longest) return { text: payload, cut: 0 };
-  return { text: new TextDecoder().decode(all.subarray(0, longest), { stream: true }), cut: all.length };
-}
+/** plain writes the texts in JSON without needless escapes. Numbers stay as they were sent: ours would round the long ones. */
+export const plain = (json: string): string =>
+  json.replace(/"(?:[^"\\]|\\.)*"/gs, (text) => JSON.stringify(JSON.parse(text)));
 
 /** matches says whether every word of a search is in a row. */
 export function matches(row: Row, search: string): boolean {
-  return search
-    .toLowerCase()
-    .split(/\s+/)
-    .every((word) => row.text.includes(word));
+  return contains(row.text, search);
 }
 
-/** keep adds rows, newest last, and lets the oldest go. The payload of each stays whole, to be copied. */
-export function keep(rows: readonly Row[], more: readonly Row[]): Row[] {
-  return newest([...rows, ...more], most, mostBytes, (r) => r.heard.payload.length + r.data.length + r.text.length);
+const sizeOf = (r: Row): number => r.heard.payload.length + r.data.length + r.text.length;
+
+/**
+ * keep adds rows, newest last, and lets the oldest go; while something is searched for, what does not fit goes first. The payload
+ * of each stays whole, to be copied.
+ */
+export function keep(rows: readonly Row[], more: readonly Row[], search = ""): Row[] {
+  const all = [...rows, ...more];
+  if (search.trim() === "") return newest(all, most, mostBytes, sizeOf);
+  const fits = new Set(all.filter((r) => matches(r, search)));
+  const found = newest([...fits], most, mostBytes, sizeOf);
+  const left = mostBytes - found.reduce((sum, r) => sum + sizeOf(r), 0);
+  const others = newest(
+    all.filter((r) => !fits.has(r)),
+    most - found.length,
+    left,
+    sizeOf,
+  );
+  const kept = new Set([...found, ...others]);
+  return all.filter((r) => kept.has(r));
 }

@@ -1,75 +1,62 @@
-/** A series is the recent past of one value: enough for its small graph and to know its rhythm. */
+/** A series is the graph of one value as this page knows it: what the server printed, and what was heard since. */
+import type { Graph } from "./graph";
 
-export interface Point {
-  readonly at: number;
-  readonly value: number;
-}
+const minute = 60_000;
 
-export type Look = "live" | "old" | "quiet";
+const hour = 60 * minute;
 
-const maxPoints = 120;
-const maxTimes = 21;
-const fewestGaps = 4;
-const shortestQuiet = 60_000;
+/** Of a value that nothing is known of: the last minutes, which grow to an hour. */
+const fresh = { begin: 0, step: minute, span: 10 * minute };
 
-export class Series {
-  points: Point[] = [];
-  private times: number[] = [];
+export class Series implements Graph {
+  begin = fresh.begin;
+  step = fresh.step;
+  span = fresh.span;
+  means: (number | null)[] = [];
+  usual: (readonly [number, number] | null)[] = [];
+  private counts: number[] = []; // how many numbers each mean is of
 
-  /** add keeps the points in the order of time; the same moment twice is one message that came again. */
-  add(at: number, value: number | null): void {
-    this.times = inOrder(this.times, at, (t) => t).slice(-maxTimes);
-    if (value !== null) this.points = inOrder(this.points, { at, value }, (p) => p.at).slice(-maxPoints);
+  /** read takes what the server printed. */
+  read(data: DOMStringMap): void {
+    if (!data.step) return;
+    [this.begin, this.step, this.span] = [Number(data.begin), Number(data.step), Number(data.span)];
+    this.means = (data.means ?? "").split(",").map((w) => (w === "" ? null : Number(w)));
+    this.counts = this.means.map((m) => (m === null ? 0 : 1));
+    this.counts[this.counts.length - 1] = Number(data.last);
+    this.usual = (data.usual ?? "").split(",").map((w) => {
+      const [low, high] = w.split(" ").map(Number);
+      return w === "" || low === undefined || high === undefined ? null : [low, high];
+    });
   }
 
-  /** usualGap is the middle one of the gaps between values; 0 until there are enough of them to know a rhythm. */
-  usualGap(): number {
-    const gaps = this.times.slice(1).map((t, i) => t - (this.times[i] ?? t));
-    if (gaps.length < fewestGaps) return 0;
-    gaps.sort((a, b) => a - b);
-    return gaps[Math.floor(gaps.length / 2)] ?? 0;
+  /** add merges a number into its step, whichever topic it came on: all keys of an entity are one device. */
+  add(at: number, value: number): void {
+    if (this.means.length === 0) this.begin = Math.floor(at / this.step) * this.step;
+    const i = Math.floor((at - this.begin) / this.step);
+    if (i < 0 || !Number.isFinite(value)) return; // older than anything shown
+    if (i > this.means.length + this.span / this.step) {
+      this.means = []; // a silence that was longer than all that is shown
+      this.counts = [];
+      this.add(at, value);
+      return;
+    }
+    while (this.means.length <= i) {
+      this.means.push(null);
+      this.counts.push(0);
+    }
+    const n = (this.counts[i] ?? 0) + 1;
+    this.counts[i] = n;
+    const before = this.means[i] ?? 0;
+    this.means[i] = n === 1 ? value : before + (value / n - before / n);
+    this.forget();
   }
 
-  /** look judges an age. Nobody was quiet while we could not hear: deaf is how much of the age that was. */
-  look(at: number, now: number, deaf = 0): Look {
-    const usual = this.usualGap();
-    const age = now - at;
-    if (usual === 0 || age <= Math.max(1.5 * usual, 5000)) return "live";
-    return age - deaf > Math.max(3 * usual, shortestQuiet) ? "quiet" : "old";
+  private forget(): void {
+    if (this.span < hour && this.means.length > this.span / this.step) this.span = hour;
+    const over = this.means.length - Math.ceil(this.span / this.step) - 1;
+    if (over <= 0) return;
+    this.means.splice(0, over);
+    this.counts.splice(0, over);
+    this.begin += over * this.step;
   }
-}
-
-function inOrder<T>(list: readonly T[], item: T, at: (item: T) => number): T[] {
-  let i = list.length;
-  while (i > 0 && at(list[i - 1] as T) > at(item)) i--;
-  const before = list[i - 1];
-  if (before !== undefined && at(before) === at(item)) return [...list.slice(0, i - 1), item, ...list.slice(i)];
-  return [...list.slice(0, i), item, ...list.slice(i)];
-}
-
-export interface Drawing {
-  readonly line: string;
-  readonly area: string;
-  readonly end: string;
-}
-
-/** draw makes the paths of a graph of this size; null while there are not two moments to join, or one cannot be placed. */
-export function draw(points: readonly Point[], width: number, height: number): Drawing | null {
-  const first = points[0];
-  const last = points.at(-1);
-  if (!first || !last || first.at === last.at) return null;
-  if (!points.every((p) => Number.isFinite(p.at) && Number.isFinite(p.value))) return null;
-  const halves = points.map((p) => p.value / 2); // the whole way from -1e308 to 1e308 is no number any more
-  const low = Math.min(...halves);
-  const spread = Math.max(...halves) - low;
-  const edge = 4; // so that a thick line is not cut off
-  const x = (p: Point) => round(edge + ((p.at - first.at) / (last.at - first.at)) * (width - 2 * edge));
-  const y = (p: Point) =>
-    round(spread === 0 ? height / 2 : height - edge - ((p.value / 2 - low) / spread) * (height - 2 * edge));
-  const line = `M${points.map((p) => `${x(p)} ${y(p)}`).join("L")}`;
-  return { line, area: `${line}L${x(last)} ${height}L${x(first)} ${height}Z`, end: `M${x(last)} ${y(last)}h0` };
-}
-
-function round(n: number): number {
-  return Math.round(n * 10) / 10;
 }

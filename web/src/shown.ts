@@ -50,9 +50,9 @@ function live(state: State): Sentence {
 
 function sentence(state: State, trouble: number, now: number, place: Place): Sentence {
   const from = clock(state.lastLive || place.opened, now);
-  if (state.code === closed.restart) return { word: say.updating, strip: say.updatingSoon };
+  if (state.code === closed.restart && trouble < long) return { word: say.updating, strip: say.updatingSoon };
   if (state.code === closed.taken) return { word: say.reconnecting, strip: say.taken };
-  if (isLimit(state.code)) return { word: say.paused, strip: state.words || say.busy };
+  if (isLimit(state.code) && state.words) return { word: say.paused, strip: state.words };
   if (state.stranger === "portal") {
     return { word: say.noInternet, strip: place.secure ? say.logIn : say.portal, action: "page" };
   }

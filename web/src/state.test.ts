@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { type Place, shown } from "./shown";
 import { type Happening, initial, next, pause, type State } from "./state";
 
@@ -72,17 +72,42 @@ test("what a live page says of its network", () => {
   assert.deepEqual([bundles.look, bundles.word, bundles.check], ["live", "Live", "Why?"]);
 });
 
+type Case = [
+  name: string,
+  state: State,
+  now: number,
+  where: Place,
+  word: string,
+  strip: RegExp,
+  action: string,
+  check?: string,
+];
+
+/** at is s seconds after what was lost. */
+const at = (s: number) => noon + 60_000 + s * 1000;
+
+async function hold(t: TestContext, cases: Case[]): Promise<void> {
+  for (const [name, state, now, where, word, strip, action, check = ""] of cases) {
+    await t.test(name, () => {
+      const got = shown(state, now, where);
+      assert.equal(got.word, word);
+      assert.match(got.strip, strip);
+      assert.equal(got.action, action);
+      assert.equal(got.check, check);
+    });
+  }
+}
+
 test("words for trouble", async (t) => {
   const live = after(opened);
   const down = after(opened, lost());
   const strange = (stranger: State["stranger"]) => after(opened, { ...lost(), stranger });
   const limit = after(opened, { ...lost(4020), words: "Too many pages are open from your network." });
-  const at = (s: number) => noon + 60_000 + s * 1000;
   const from = /Showing values from \d\d:\d\d\./;
   const offline = { ...place, online: false };
   const open = { ...place, secure: false };
   const gone = /server is not answering\. Your internet is fine\./;
-  const cases: [string, State, number, Place, string, RegExp, string, string?][] = [
+  const cases: Case[] = [
     ["live says so and nothing else", live, at(0), place, "Live", /^$/, ""],
     ["nothing appears for less than 3 s", down, at(2.9), place, "Live", /^$/, ""],
     ["a strip after 3 s", down, at(3), place, "Reconnecting", /^Reconnecting\. Showing/, ""],
@@ -119,23 +144,39 @@ test("words for trouble", async (t) => {
       "try",
       "Check my connection",
     ],
-    ["a server that restarts", after(opened, lost(4012)), at(4), place, "Updating", /back in a moment/, ""],
     ["a key used elsewhere", after(opened, lost(4005)), at(4), place, "Reconnecting", /Something else is using/, ""],
-    ["too many pages", after(opened, lost(4009)), at(4), place, "Busy", /very busy/, ""],
+    ["a limit without words", after(opened, lost(4009)), at(4), place, "Reconnecting", /^Reconnecting\. Showing/, ""],
     ["a limit with words of its own", limit, at(4), place, "Busy", /^Too many pages are open from your network\.$/, ""],
     ["a refused key at once", after(opened, lost(4003)), at(0), place, "Stopped", /no longer works\. Ask/, "again"],
     ["signed out elsewhere", after(opened, lost(4010)), at(0), place, "Stopped", /^You signed out in another/, "again"],
     ["a first connection in trouble", after(), noon + 4000, place, "Connecting", from, ""],
   ];
-  for (const [name, state, now, where, word, strip, action, check = ""] of cases) {
-    await t.test(name, () => {
-      const got = shown(state, now, where);
-      assert.equal(got.word, word);
-      assert.match(got.strip, strip);
-      assert.equal(got.action, action);
-      assert.equal(got.check, check);
-    });
-  }
+  await hold(t, cases);
+});
+
+test("words for a server that restarts", async (t) => {
+  await hold(t, [
+    ["a server that restarts", after(opened, lost(4012)), at(4), place, "Updating", /back in a moment/, ""],
+    [
+      "and meanwhile does not answer",
+      after(opened, lost(4012), lost(1006)),
+      at(4),
+      place,
+      "Updating",
+      /back in a moment/,
+      "",
+    ],
+    [
+      "and does not come back",
+      after(opened, lost(4012)),
+      at(15),
+      place,
+      "Not answering",
+      /not answering\. Showing/,
+      "try",
+      "Check my connection",
+    ],
+  ]);
 });
 
 test("values are not known when our own link is down for long", () => {

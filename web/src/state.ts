@@ -38,6 +38,7 @@ export type Happening =
 
 /** Close codes of /live that change what we do or say. */
 export const closed = {
+  broke: 1006,
   refused: 4003,
   gone: 4004,
   taken: 4005,
@@ -92,7 +93,9 @@ function lost(state: State, { at, code, words = "", stranger = "" }: Happening &
   if (state.link === "live") {
     return { ...state, link: "waiting", attempt: 1, since: at, lastLive: at, code, words, stranger };
   }
-  const told = code > 0 ? { code, words } : {};
+  // Who said that it restarts cannot say more until it is back; that nobody answers meanwhile is no news.
+  const restarts = state.code === closed.restart && code === closed.broke;
+  const told = code > 0 && !restarts ? { code, words } : {};
   return { ...state, ...told, attempt: state.attempt + 1, stranger };
 }
 

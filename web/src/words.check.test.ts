@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { duration, outcomeWords, seconds } from "./words.check";
+import { duration, outcomeWords, seconds, told } from "./words.check";
 
 test("times are said as the server says them", () => {
   const { times } = JSON.parse(readFileSync("../templates/testdata/words.json", "utf8")) as {
@@ -24,4 +24,10 @@ test("a way is said to work with its time, and the others without", () => {
   assert.equal(outcomeWords("unneeded", 0), "not needed");
   assert.equal(outcomeWords("off", 0), "turned off here");
   assert.equal(outcomeWords("blocked", 0), "blocked");
+});
+
+test("people are told of no broker", () => {
+  for (const words of Object.values(told)) {
+    assert.doesNotMatch(typeof words === "string" ? words : words("2 s", true), /broker/i);
+  }
 });

@@ -50,9 +50,9 @@ export const told = {
   restarting: "This page's server is just starting anew. Check again in a moment.",
   busy: "Too many checks come from your network right now. Wait a minute, then check again.",
   brokerDown:
-    "Your connection is fine, but the broker behind this page's server takes no messages, so no new values come in. Nothing you can do; whoever runs the server has to look.",
+    "Your connection is fine, but this page's server takes no messages from devices now, so no new values come in. Nothing you can do; whoever runs the server has to look.",
   linkDown:
-    "Your connection is fine, but our link to the broker is down, so no new values come in. The page with your values says since when, and whether you can do something.",
+    "Your connection is fine, but our link to the devices is down, so no new values come in. The page with your values says since when, and whether you can do something.",
   clock: (by: string, ahead: boolean) =>
     `Your connection is fine, but the clock of this device is ${by} ${ahead ? "ahead" : "behind"}, so ages of values may look wrong. Set it to automatic.`,
   notSecure: "This page was opened without https, so the server sends nothing live to it. Open it with https.",

@@ -13,6 +13,9 @@ const wanted = {
   end: "nothing more belongs here",
 } as const;
 
+const grouped = (n: number) => showNumber(n, "").value;
+const all = (recorded: boolean) => (recorded ? "; all are recorded" : "");
+
 export const exact = {
   notJSON: (fault: Fault) => `This is not JSON yet. Line ${fault.line}, column ${fault.column}: ${wanted[fault.what]}.`,
   onlyJSON: "This data has lists or objects inside, so it stays JSON.",
@@ -22,8 +25,17 @@ export const exact = {
   messages: (n: number) => count(n, "message", "messages"),
   found: (n: number, all: number) => `${n} of ${all}`,
   waiting: (n: number) => `Paused. ${count(n, "message", "messages")} came in meanwhile.`,
-  waitingLost: (n: number) => `Paused. More than ${n} came in; only the last ${n} are kept.`,
-  cut: (bytes: number) => `cut, ${showNumber(bytes, "").value} bytes`,
+  waitingSome: (n: number, kept: number) =>
+    `Paused. ${grouped(n)} messages came in meanwhile; ${grouped(kept)} of them are kept here.`,
+  flow: (shown: number, came: number, recorded: boolean) =>
+    `${grouped(shown)} of ${grouped(came)} per second${all(recorded)}`,
+  flowFound: (shown: number, came: number, recorded: boolean) =>
+    `${grouped(shown)} of ${grouped(came)} per second that match${all(recorded)}`,
+  flowAllFound: (found: number, came: number, recorded: boolean) =>
+    `Every match is shown: ${grouped(found)} of ${grouped(came)} per second${all(recorded)}`,
+  left: (n: number, recorded: boolean) =>
+    `${n === 1 ? "1 message that came in is" : `${grouped(n)} messages that came in are`} not listed here${all(recorded)}`,
+  cut: (bytes: number) => `cut, ${grouped(bytes)} bytes`,
   notFound: "No message contains this.",
   noRows: "Nothing has come in since this page was opened.",
   pause: "Pause",

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { age, capitalWord, count, entityWords, kindOf, say, sizeOf, span } from "./words";
+import { age, capitalWord, clock, count, entityWords, inSentence, kindOf, say, sizeOf, span } from "./words";
+import { clock as buttonsClock } from "./words.buttons";
 
 interface Vectors {
   ages: { seconds: number; words: string }[];
+  clocks: { at: string; now: string; words: string }[]; // where the reader is
   entities: { id: string; name: string; place: string }[];
   values: { value: string; words: string; kind: string; size: string }[];
 }
@@ -13,6 +15,12 @@ const vectors = JSON.parse(readFileSync("../templates/testdata/words.json", "utf
 
 test("ages are said as the server says them", () => {
   for (const v of vectors.ages) assert.equal(age(v.seconds * 1000), v.words);
+});
+
+test("the time of day is said as the server says it", () => {
+  for (const v of vectors.clocks) {
+    for (const say of [clock, buttonsClock]) assert.equal(say(Date.parse(v.at), Date.parse(v.now)), v.words, v.at);
+  }
 });
 
 test("entities are named as the server names them", () => {
@@ -39,4 +47,17 @@ test("spans", () => {
   assert.equal(span(300), "1 s");
   assert.equal(span(5 * 60_000), "5 min");
   assert.equal(span(3 * 3_600_000), "3 h");
+});
+
+test("a label in a sentence keeps the capitals that it needs", () => {
+  for (const [label, want] of [
+    ["Temperature", "temperature"],
+    ["By the window", "by the window"],
+    ["CO2", "CO2"],
+    ["CO2 Lab at Anna's", "CO2 Lab at Anna's"],
+    ["Öl", "öl"],
+    ["", ""],
+  ] as const) {
+    assert.equal(inSentence(label), want);
+  }
 });

@@ -4,8 +4,7 @@ import { clock, FakeServer, type Remote } from "../carrier/fake";
 import type { Line, Wire } from "../carrier/wire";
 import { FakeBroker } from "./broker.fake";
 import { pahoClient } from "./client";
-import type { ToPage } from "./protocol";
-import { Supervisor } from "./supervisor";
+import { type Said, Supervisor } from "./supervisor";
 
 (globalThis as { WebSocket?: unknown }).WebSocket ??= class {}; // paho-mqtt looks whether there is one
 
@@ -93,7 +92,7 @@ async function page(answer: () => object = () => ({}), there = new There()) {
       return new Response(JSON.stringify(said), { status });
     },
   };
-  const said: ToPage[] = [];
+  const said: Said[] = [];
   const settings = {
     subscribe: [messages, own],
     publish: own,
@@ -105,8 +104,8 @@ async function page(answer: () => object = () => ({}), there = new There()) {
   hubs.push(hub);
   hub.start();
   await clock.pass(500);
-  const datas = () => said.flatMap((m) => (m.kind === "heard" ? [JSON.parse(m.heard.payload).data] : []));
-  const kinds = (kind: ToPage["kind"]) => said.filter((m) => m.kind === kind);
+  const datas = () => said.flatMap((m) => (m.kind === "came" ? [JSON.parse(m.kept.heard.payload).data] : []));
+  const kinds = (kind: Said["kind"]) => said.filter((m) => m.kind === kind);
   return { hub, there, relay, server, said, asked, datas, kinds };
 }
 
@@ -270,6 +269,29 @@ test("that our server's link is down is not told to a page that goes past it", a
   assert.deepEqual([hub.state.link, hub.upstream, kinds("upstream")], ["live", null, []]);
 });
 
+test("a page that goes past our server says that nothing of it is kept, and by our server what that says", async () => {
+  const { hub, there, relay, server, kinds } = await page();
+  const told = () => kinds("record").map((m) => (m as { why: string }).why);
+  assert.deepEqual([told(), hub.recorded], [["past"], false]);
+  there.bad = "refuse";
+  there.cut();
+  await clock.pass(5000);
+  assert.deepEqual([told(), hub.recorded], [["past", ""], true]);
+  relay.publish(server.only, "$trellis/session", '{"record":{"why":"full","since":"2026-05-01T12:00:00Z"}}');
+  await clock.pass(100);
+  assert.deepEqual([told().at(-1), hub.recorded], ["full", false]);
+  there.bad = "";
+  for (let n = 0; n < 4000 && there.broker.count("CONNECT") < 2; n++) await clock.pass(10);
+  await clock.pass(100);
+  relay.publish(server.only, "$trellis/session", '{"record":{"why":""}}');
+  await clock.pass(1000);
+  assert.deepEqual(
+    [told().at(-1), hub.recording?.why, hub.recorded],
+    ["past", "past", false],
+    "that is of no concern there",
+  );
+});
+
 test("another key takes a serving line's place: it ends, and nothing of it is taken for the new one's", async () => {
   const { hub, there, relay, kinds } = await page();
   there.broker.mute = true;
@@ -285,7 +307,7 @@ test("another key takes a serving line's place: it ends, and nothing of it is ta
   await clock.pass(5000);
   assert.deepEqual([hub.state.link, there.broker.count("CONNECT"), relay.heard.length], ["live", 2, 0]);
   assert.deepEqual(
-    kinds("heard").map((m) => m.kind === "heard" && JSON.parse(m.heard.payload).data),
+    kinds("came").map((m) => m.kind === "came" && JSON.parse(m.kept.heard.payload).data),
     [{ led: "off" }],
     "what nobody knows to have been sent is not shown",
   );

@@ -124,6 +124,7 @@ export function openOwn(port: Port, room: Room): void {
     if (data.kind === "hello") hello = data;
     if (!hello) return;
     if (data.kind === "seen") hello = { ...hello, seen: data.on };
+    if (data.kind === "search") hello = { ...hello, search: data.search };
     if (first) listen(hello.name);
     if (leads) {
       take(hello, data);

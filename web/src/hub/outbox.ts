@@ -16,7 +16,7 @@ export const within = 10_000;
 export class Outbox {
   private readonly presses = new Map<string, Press>();
 
-  constructor(private readonly say: (message: ToPage) => void) {}
+  constructor(private readonly say: (message: Extract<ToPage, { kind: "accepted" | "unsent" }>) => void) {}
 
   /** add takes a press; write sends it at once and gives the packet's number, or 0 while there is no connection. */
   add(id: string, payload: string, write: (payload: string) => number): void {

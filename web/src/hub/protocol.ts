@@ -2,7 +2,7 @@
 import type { Known } from "../carrier/known";
 import type { State } from "../state";
 
-export const version = 3;
+export const version = 4;
 
 /** An access key that somebody pasted on a page, and by what our server knows it again. It is kept in memory alone. */
 export interface HeldKey {
@@ -37,6 +37,8 @@ export type ToHub =
       readonly settings: HubSettings;
       /** Somebody looks at the page. */
       readonly seen: boolean;
+      /** What the developer view of the page searches for. */
+      readonly search?: string;
       /** What an earlier hub learned about this network. A worker has no place to keep it. */
       readonly known?: Known | undefined;
       /** The key, from the page on which it was pasted. No other page has it, and it is told to none. */
@@ -44,6 +46,9 @@ export type ToHub =
     }
   | { readonly kind: "seen"; readonly on: boolean }
   | { readonly kind: "bye" }
+  | { readonly kind: "search"; readonly search: string }
+  /** The page is done with the last batch. */
+  | { readonly kind: "took" }
   /** Something woke the page: is the hub there, and, for a hard one, is its connection alive? The network may have changed. */
   | { readonly kind: "nudge"; readonly hard: boolean; readonly moved?: boolean }
   | { readonly kind: "publish"; readonly id: string; readonly payload: string };
@@ -60,12 +65,54 @@ export interface Upstream {
   readonly words: string;
 }
 
+/** Whether what is shown is recorded, and how many messages of the last day were not: as the server says it. */
+export interface Recording {
+  readonly kind: "record";
+  /** A fixed word; empty where it is. "past", which the server never says: what comes goes past it. */
+  readonly why: string;
+  readonly since?: string;
+  /** What is not recorded is not shown either. */
+  readonly still?: boolean;
+  readonly lost?: number;
+  readonly from?: string;
+  readonly to?: string;
+}
+
+/** How many messages came, and how many of them were left out of the list. */
+export interface Flow {
+  readonly came: number;
+  readonly left: number;
+}
+
+/** What a page is given at a time, oldest first; it says when it is done with it. */
+export interface Batch {
+  readonly kind: "batch";
+  /** Its number: one that was under way when the page said hello again may come twice. */
+  readonly no: number;
+  readonly heard: readonly Heard[];
+  /** Which of them are for the list of messages; the board takes all. */
+  readonly listed: readonly boolean[];
+  /** How many values became newer, those left out included. */
+  readonly values: number;
+  /** Messages whose values never reached the page. */
+  readonly lost: number;
+  /** What was searched for, and how much of that came; others are the messages that do not fit. */
+  readonly search: string;
+  readonly found: Flow;
+  readonly others: Flow;
+  /** All that came is in the server's record. */
+  readonly recorded: boolean;
+}
+
 export type ToPage =
   | { readonly kind: "snapshot"; readonly state: State; readonly heard: readonly Heard[] }
   | { readonly kind: "state"; readonly state: State }
+  | Batch
+  /** To pages of version 3, which know no batches. */
   | { readonly kind: "heard"; readonly heard: Heard }
   | { readonly kind: "dropped"; readonly count: number }
   | Upstream
+  | Recording
   | { readonly kind: "accepted"; readonly id: string; readonly at: number }
   | { readonly kind: "unsent"; readonly id: string; readonly why: Unsent; readonly words: string }
   /** The machine slept, or nobody looked for long: what comes now is news. */

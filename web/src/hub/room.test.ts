@@ -3,7 +3,7 @@ import { mock, test } from "node:test";
 import { initial, next } from "../state";
 import { type ToHub, type ToPage, version } from "./protocol";
 import { Room } from "./room";
-import type { Supervisor } from "./supervisor";
+import type { Said, Supervisor } from "./supervisor";
 
 /** Hub stands where a supervisor would be: it connects nowhere and can be refused. */
 class Hub {
@@ -12,7 +12,7 @@ class Hub {
   started = 0;
   rested = 0;
 
-  constructor(private readonly say: (message: ToPage) => void) {}
+  constructor(private readonly say: (said: Said) => void) {}
 
   start() {
     this.started++;
@@ -20,6 +20,11 @@ class Hub {
 
   rest() {
     this.rested++;
+  }
+
+  hear(n: number) {
+    const heard = { topic: "a/shed/publish", payload: `${n}`, retained: false, at: Date.now() };
+    this.say({ kind: "came", kept: { heard, n, of: n, parts: [], values: 0 } });
   }
 
   end(code: number) {
@@ -41,9 +46,9 @@ function room() {
   );
   made.lead();
   const heard = new Map<string, ToPage[]>();
-  const hello = (page: string, seen = true) => {
+  const hello = (page: string, seen = true, of = version) => {
     const settings = { subscribe: [], publish: "", ways: [] };
-    const message: ToHub = { kind: "hello", version, page, name: "n", settings, seen };
+    const message: ToHub = { kind: "hello", version: of, page, name: "n", settings, seen };
     const mine = heard.get(page) ?? [];
     heard.set(page, mine);
     made.take(page, message, (m) => mine.push(m));
@@ -51,7 +56,7 @@ function room() {
   const links = (page: string) =>
     (heard.get(page) ?? []).flatMap((m) => (m.kind === "state" || m.kind === "snapshot" ? [m.state.link] : [m.kind]));
   const see = (page: string, on: boolean) => made.take(page, { kind: "seen", on }, () => {});
-  return { made, hubs, hello, see, links };
+  return { made, hubs, hello, see, links, heard };
 }
 
 test("a page that was let in after a refusal gets a connection, and the others hear of it", () => {
@@ -136,4 +141,66 @@ test("whoever no longer leads lets the connection and its pages go", () => {
   assert.equal(hubs[0]?.started, started, "without the lead nothing connects");
   made.lead();
   assert.equal(hubs[0]?.started, started + 1);
+});
+
+test("a page is given its next batch when it is done with the last one; others do not wait for it", () => {
+  mock.timers.enable({ apis: ["Date", "setTimeout"], now: 1_000_000 });
+  const { made, hubs, hello, heard } = room();
+  hello("slow");
+  hello("quick");
+  const payloads = (page: string) =>
+    (heard.get(page) ?? []).flatMap((m) => (m.kind === "batch" ? [m.heard.map((h) => h.payload)] : []));
+  const took = (page: string) => made.take(page, { kind: "took" }, () => {});
+  for (let n = 1; n <= 3; n++) {
+    hubs[0]?.hear(n);
+    took("quick");
+    mock.timers.tick(200);
+  }
+  assert.deepEqual(payloads("quick"), [["1"], ["2"], ["3"]]);
+  assert.deepEqual(payloads("slow"), [["1"]]);
+  took("slow");
+  mock.timers.tick(1000);
+  assert.deepEqual(payloads("slow"), [["1"], ["2", "3"]]);
+  made.take("slow", { kind: "search", search: "gate" }, () => {});
+  took("slow");
+  mock.timers.tick(1000);
+  hubs[0]?.hear(4);
+  const last = heard.get("slow")?.at(-1);
+  assert.deepEqual(last?.kind === "batch" && [last.search, last.found.came, last.others.came], ["gate", 0, 1]);
+  made.leave("slow");
+  made.leave("quick");
+  mock.timers.reset();
+});
+
+test("a page that says hello again misses nothing and is told nothing as new that it may have", () => {
+  mock.timers.enable({ apis: ["Date", "setTimeout"], now: 1_000_000 });
+  const { made, hubs, hello, heard } = room();
+  hello("page");
+  for (let n = 1; n <= 3; n++) hubs[0]?.hear(n);
+  hello("page"); // the first batch was under way
+  made.take("page", { kind: "took" }, () => {});
+  mock.timers.tick(1000);
+  const batches = (heard.get("page") ?? []).flatMap((m) => (m.kind === "batch" ? [m] : []));
+  assert.deepEqual(
+    batches.map((b) => b.heard.map((h) => h.payload)),
+    [["1"], ["1"], ["2", "3"]],
+  );
+  assert.equal(batches[0]?.no, batches[1]?.no);
+  assert.notEqual(batches[1]?.no, batches[2]?.no);
+  made.leave("page");
+  mock.timers.reset();
+});
+
+test("a page of before there were batches is told every message by itself", () => {
+  mock.timers.enable({ apis: ["Date", "setTimeout"], now: 1_000_000 });
+  const { made, hubs, hello, heard } = room();
+  hello("old", true, 3);
+  for (let n = 1; n <= 3; n++) hubs[0]?.hear(n);
+  mock.timers.tick(200);
+  assert.deepEqual(
+    heard.get("old")?.flatMap((m) => (m.kind === "heard" ? [m.heard.payload] : [])),
+    ["1", "2", "3"],
+  );
+  made.leave("old");
+  mock.timers.reset();
 });

@@ -1,7 +1,8 @@
 /** A room is the hub with its pages: whoever holds the lock has the one connection and tells all pages what it hears. */
 import type { Known } from "../carrier/known";
-import { type HeldKey, type HubSettings, type ToHub, type ToPage, version } from "./protocol";
-import type { Supervisor } from "./supervisor";
+import { type Batch, type HeldKey, type HubSettings, type ToHub, type ToPage, version } from "./protocol";
+import { Ration } from "./ration";
+import type { Said, Supervisor } from "./supervisor";
 
 type Post = (message: ToPage) => void;
 type Hello = ToHub & { kind: "hello" };
@@ -10,8 +11,13 @@ const emptyFor = 5000; // a page that only reloads is back sooner
 const unseenFor = 5 * 60_000; // nobody has looked at any page for so long: the server goes on recording
 const overtaken = 10_000; // how much later than a new page the end of an earlier sign-in may be heard
 
+interface Page {
+  readonly post: Post;
+  readonly ration: Ration;
+}
+
 export class Room {
-  private readonly pages = new Map<string, Post>();
+  private readonly pages = new Map<string, Page>();
   private readonly seen = new Set<string>(); // of the pages, those that somebody looks at
   private hub: Supervisor | null = null;
   private mayConnect = false;
@@ -21,7 +27,12 @@ export class Room {
   private joined = 0; // when a new page last came to a hub that was there already
 
   constructor(
-    private readonly make: (settings: HubSettings, say: Post, known?: Known, key?: HeldKey) => Supervisor,
+    private readonly make: (
+      settings: HubSettings,
+      say: (said: Said) => void,
+      known?: Known,
+      key?: HeldKey,
+    ) => Supervisor,
     private readonly close: () => void,
   ) {}
 
@@ -34,7 +45,7 @@ export class Room {
   /** retire is called when the lock goes to somebody else, who then has the pages. */
   retire(): void {
     this.mayConnect = false;
-    this.pages.clear();
+    for (const page of [...this.pages.keys()]) this.forgetPage(page);
     this.seen.clear();
     this.hub?.rest();
   }
@@ -66,18 +77,29 @@ export class Room {
       case "publish":
         this.hub?.publish(message.id, message.payload);
         break;
+      case "search":
+        this.pages.get(page)?.ration.want(message.search);
+        break;
+      case "took":
+        this.pages.get(page)?.ration.took();
+        break;
     }
   }
 
   /** leave is called for a page that said goodbye or is gone. */
   leave(page: string): void {
-    this.pages.delete(page);
+    this.forgetPage(page);
     this.see(page, false);
     if (this.pages.size > 0) return;
     clearTimeout(this.leaving);
     this.leaving = setTimeout(() => {
       if (this.pages.size === 0) this.hub?.rest();
     }, emptyFor);
+  }
+
+  private forgetPage(page: string): void {
+    this.pages.get(page)?.ration.stop();
+    this.pages.delete(page);
   }
 
   private see(page: string, on: boolean): void {
@@ -101,7 +123,7 @@ export class Room {
 
   private welcome(page: string, hello: Hello, post: Post): void {
     if (hello.version > version) {
-      for (const tell of [...this.pages.values(), post]) tell({ kind: "gone" });
+      for (const tell of [...[...this.pages.values()].map((p) => p.post), post]) tell({ kind: "gone" });
       this.hub?.rest();
       this.close();
       return;
@@ -116,11 +138,23 @@ export class Room {
     }
     if (hub && hello.key) hub.give(hello.key);
     hub ??= this.open(hello.settings, hello.known, 0, hello.key);
-    this.pages.set(page, post);
+    const was = this.pages.get(page)?.ration;
+    const ration =
+      was ??
+      new Ration(
+        () => {},
+        hello.search ?? "",
+        () => this.hub?.recorded === true,
+      );
+    this.pages.set(page, { post, ration });
     this.see(page, hello.seen);
     if (!hello.seen) this.start();
-    post({ kind: "snapshot", state: hub.state, heard: hub.memory.snapshot() });
+    post({ kind: "snapshot", state: hub.state, heard: [] });
+    ration.moved(hello.version < 4 ? plain(post, () => ration.took()) : post);
+    ration.want(hello.search ?? "");
+    if (!was) ration.load(hub.memory.snapshot());
     if (hub.upstream) post(hub.upstream);
+    if (hub.recording) post(hub.recording);
   }
 
   /**
@@ -137,7 +171,7 @@ export class Room {
           hub.state = { ...m.state, code: why || m.state.code };
           if (!this.doubt(settings, hub.state.code)) this.tell({ kind: "state", state: hub.state });
         } else if (current || m.kind === "unsent") {
-          this.tell(m);
+          this.pass(m);
         }
       },
       known,
@@ -157,7 +191,23 @@ export class Room {
     return true;
   }
 
+  private pass(said: Said): void {
+    for (const { ration } of this.pages.values()) {
+      if (said.kind === "came") ration.hear(said.kept);
+      else if (said.kind === "dropped") ration.miss(said.count);
+      else if (said.kind === "unrecorded") ration.unrecorded();
+    }
+    if (said.kind !== "came" && said.kind !== "dropped" && said.kind !== "unrecorded") this.tell(said);
+  }
+
   private tell(message: ToPage): void {
-    for (const post of this.pages.values()) post(message);
+    for (const { post } of this.pages.values()) post(message);
   }
 }
+
+/** plain gives an older page every message by itself. */
+const plain = (post: Post, took: () => void) => (batch: Batch) => {
+  for (const heard of batch.heard) post({ kind: "heard", heard });
+  if (batch.lost > 0) post({ kind: "dropped", count: batch.lost });
+  took();
+};

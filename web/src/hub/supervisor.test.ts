@@ -5,8 +5,7 @@ import type { Known } from "../carrier/known";
 import type { Way } from "../carrier/ladder";
 import { FakeBroker } from "./broker.fake";
 import { pahoClient } from "./client";
-import type { ToPage } from "./protocol";
-import { Supervisor } from "./supervisor";
+import { type Said, Supervisor } from "./supervisor";
 
 (globalThis as { WebSocket?: unknown }).WebSocket ??= class {}; // paho-mqtt looks whether there is one
 
@@ -20,13 +19,13 @@ afterEach(() => {
 function open(ways: Way[] = ["socket", "stream", "poll"], known?: Known) {
   const broker = new FakeBroker();
   const server = new FakeServer(broker.take);
-  const said: ToPage[] = [];
+  const said: Said[] = [];
   const settings = { subscribe: ["a/+/publish"], publish: "a/page/publish", ways };
   const network = { wire: server, newClient: () => pahoClient("ws://trellis.test/live"), line: () => server.socket() };
   const hub = new Supervisor(settings, network, (m) => said.push(m), known);
   hubs.push(hub);
-  const kinds = (kind: ToPage["kind"]) => said.filter((m) => m.kind === kind);
-  const payloads = () => said.flatMap((m) => (m.kind === "heard" ? [m.heard.payload] : []));
+  const kinds = (kind: Said["kind"]) => said.filter((m) => m.kind === kind);
+  const payloads = () => said.flatMap((m) => (m.kind === "came" ? [m.kept.heard.payload] : []));
   const links = () => said.flatMap((m) => (m.kind === "state" ? [m.state.link] : []));
   return { hub, broker, server, said, kinds, payloads, links };
 }

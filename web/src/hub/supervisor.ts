@@ -8,11 +8,11 @@ import { Pipe } from "../carrier/pipe";
 import { closed, type Happening, initial, next, pause, type State } from "../state";
 import type { Client } from "./client";
 import { Direct, type Owner, type Reach } from "./direct";
-import { Memory } from "./memory";
+import { type Kept, Memory } from "./memory";
 import { Outbox } from "./outbox";
 import { pingRequest } from "./packet";
 import { Past } from "./past";
-import type { Heard, HeldKey, HubSettings, ToPage, Upstream } from "./protocol";
+import type { Heard, HeldKey, HubSettings, Recording, ToPage, Upstream } from "./protocol";
 import { Seam } from "./seam";
 
 const noticeTopic = "$trellis/session";
@@ -28,6 +28,14 @@ const numbers = 65_536; // of packets, on each line
 /** What the supervisor needs of the network; a test gives its own. */
 export type Network = Reach;
 
+/** What the supervisor says: what came as it came, the rest as pages are told. */
+export type Said =
+  | Exclude<ToPage, { kind: "heard" | "batch" }>
+  | { readonly kind: "came"; readonly kept: Kept }
+  | { readonly kind: "unrecorded" };
+
+const text = new TextDecoder();
+
 /** Line is an MQTT session on its pipe. */
 interface Line {
   readonly pipe: Pipe;
@@ -42,6 +50,9 @@ export class Supervisor {
   readonly memory = new Memory();
   /** What the server last said of its own link; null while there is nothing to say. */
   upstream: Upstream | null = null;
+  /** What is to be said of its record: what it last said itself, unless what comes goes past it. */
+  recording: Recording | null = null;
+  private toldRecording: Recording = { kind: "record", why: "" };
   private toldBy: Line | null = null;
 
   private ladder: Ladder;
@@ -62,7 +73,7 @@ export class Supervisor {
   constructor(
     private readonly settings: HubSettings,
     private readonly network: Network,
-    private readonly say: (message: ToPage) => void,
+    private readonly say: (message: Said) => void,
     known?: Known,
     key?: HeldKey,
   ) {
@@ -99,6 +110,11 @@ export class Supervisor {
       ended: (code, words) => this.ended(code, words),
       learned: () => this.sayKnown(),
     };
+  }
+
+  /** recorded says whether what comes now goes by our server, and is recorded there. */
+  get recorded(): boolean {
+    return !this.recording?.why;
   }
 
   /** look asks whether the sign-in still holds. */
@@ -178,7 +194,7 @@ export class Supervisor {
     };
     client.onDown = (refused) => this.down(line, refused);
     client.onMessage = (topic, payload, retained) => {
-      this.hear({ topic, payload: new TextDecoder().decode(payload), retained, at: Date.now() }, line.base);
+      this.hear({ topic, payload: text.decode(payload), retained, at: Date.now() }, line.base);
     };
     client.onAccepted = (packet) => this.outbox.accepted(line.base + packet, Date.now());
     client.open(pipe, this.settings.subscribe);
@@ -222,6 +238,7 @@ export class Supervisor {
       }, overlap);
     }
     if (this.upstream?.up === false) this.tellUpstream({ ...this.upstream, up: true }); // of no concern now
+    this.tellRecording({ kind: "record", why: "past" });
     if (this.state.slow || this.state.bundles > 0) this.happen({ kind: "went", slow: false, bundles: 0 });
     if (this.state.link !== "live") this.happen({ kind: "opened", at: Date.now() });
     this.outbox.up((p) => this.write(p));
@@ -232,6 +249,7 @@ export class Supervisor {
     this.seam.open(proven);
     this.past.down();
     this.outbox.down(this.base, this.base + numbers);
+    this.tellRecording(this.toldRecording); // a new session with our server begins with what is so by then
     if (this.line?.up && this.line.pipe.way !== null) this.seam.close(Date.now() + again);
     else this.happen({ kind: "lost", at: Date.now(), code: 0 });
   }
@@ -332,17 +350,25 @@ export class Supervisor {
   private keep(heard: Heard, base: number): void {
     const seamless = this.base === 0 && this.direct === null; // there never was but one line
     if (!seamless && !heard.retained && !this.seam.fresh(base, heard.topic, heard.payload, heard.at)) return;
-    if (this.memory.add(heard)) this.say({ kind: "heard", heard });
+    const kept = this.memory.add(heard);
+    if (kept) this.say({ kind: "came", kept });
   }
 
   /** notice takes what the server says about this session alone. */
   private notice(payload: string, base: number): void {
     const n = JSON.parse(payload) as {
       dropped?: number;
+      unrecorded?: boolean;
       refused?: string | { id: number; sentence: string };
       link?: { up: boolean; since?: string; why?: string; sentence?: string };
+      record?: Omit<Recording, "kind">;
     };
+    if (n.record) {
+      this.toldRecording = { kind: "record", ...n.record };
+      if (!this.direct?.serves) this.tellRecording(this.toldRecording);
+    }
     if (n.dropped) this.say({ kind: "dropped", count: n.dropped });
+    if (n.unrecorded) this.say({ kind: "unrecorded" });
     if (typeof n.refused === "string") this.outbox.refused(0, n.refused);
     else if (n.refused) this.outbox.refused(n.refused.id && base + n.refused.id, n.refused.sentence);
     if (n.link && !this.direct?.serves) {
@@ -350,6 +376,11 @@ export class Supervisor {
       this.toldBy = this.line;
       this.tellUpstream({ kind: "upstream", up, since: Date.parse(since) || Date.now(), why, words: sentence });
     }
+  }
+
+  private tellRecording(recording: Recording): void {
+    this.recording = recording;
+    this.say(recording);
   }
 
   private tellUpstream(upstream: Upstream): void {

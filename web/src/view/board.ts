@@ -1,14 +1,18 @@
 import { type Envelope, when } from "../envelope";
+import { before, type Device, sentence } from "../look";
 import { type Reading, readings } from "../reading";
 import { mostMissing, Shelf } from "../shelf";
-import { clock, entityWords, say } from "../words";
+import { Turns } from "../turns";
+import { partOf } from "../whole";
+import { say } from "../words";
 import { Card, printedAt } from "./card";
-import { clone, find, put } from "./find";
+import { clone, find } from "./find";
+import { drawSoon } from "./frame";
+import { Group } from "./group";
 
-/** What is shown as a share of something else, and not on a card of its own. */
-const wholes: Record<string, string> = { mem_free: "mem_total", disk_free: "disk_size" };
-
-const atOnce = 100; // cards drawn in one frame: a burst of new ones must not stop the page
+const atOnce = 8; // ms of drawing in one frame: many cards that change must not stop the page
+const later = 250; // ms until what nobody sees is looked at again
+const beyond = "50%"; // of the screen: what is so near to it counts as seen, as somebody may be on the way there
 
 /**
  * Board keeps a card for every value of every entity, as far as its shelf goes. Messages come faster than screens: it
@@ -16,27 +20,36 @@ const atOnce = 100; // cards drawn in one frame: a burst of new ones must not st
  */
 export class Board {
   private readonly cards = new Map<string, Card>();
-  private readonly groups = new Map<string, HTMLElement>();
-  private readonly changed = new Set<Card>();
+  readonly groups = new Map<string, Group>();
+  private readonly changed = new Turns<Card>((card) => this.groups.get(card.entity)?.near !== false);
   private readonly shelf = new Shelf();
   private readonly totals = new Map<string, number>(); // entity and name of a whole
-  private drawing = false;
+  private readonly sight = new IntersectionObserver((all) => this.see(all), { rootMargin: beyond });
+  private looking: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly root: HTMLElement,
     private readonly now: () => number,
+    /** Somebody has a finger or the focus on the board: nothing moves. */
+    private readonly busy: () => boolean,
   ) {
-    for (const group of root.querySelectorAll<HTMLElement>("[data-group]")) {
-      this.groups.set(group.dataset.group ?? "", group);
+    for (const element of root.querySelectorAll<HTMLElement>("[data-group]")) {
+      this.keep(Group.of(element));
     }
     const printed = [...root.querySelectorAll<HTMLElement>("[data-reading]")].map((e) => ({ e, at: printedAt(e) }));
     printed.sort((a, b) => a.at - b.at); // so that the longest silent are the ones too many
-    for (const { e } of printed) this.cardOf(e.dataset.entity ?? "", e.dataset.reading ?? "", "").element = e;
-    for (const card of this.cards.values()) {
+    for (const { e } of printed) {
+      const card = this.cardOf(e.dataset.entity ?? "", e.dataset.reading ?? "", "");
+      card.element = e;
       card.adopt();
-      this.changed.add(card);
     }
-    this.drawSoon();
+  }
+
+  /** again shows all of it anew: its owner wants it otherwise. */
+  again(moved?: boolean): void {
+    for (const card of this.cards.values()) this.changed.add(card.again());
+    if (moved) this.arrange();
+    drawSoon(this.draw);
   }
 
   get size(): number {
@@ -54,30 +67,38 @@ export class Board {
       if (card.hear(reading, at, envelope.byHand)) newer++;
       this.changed.add(card);
     }
-    if (newer > 0) this.drawSoon();
+    // What a person sent is no sign of life of the device; a heartbeat that holds no value is one.
+    const arrived = Number.isNaN(envelope.received) ? heardAt : envelope.received;
+    if (!envelope.byHand && (newer > 0 || this.groups.has(envelope.about))) this.groupOf(envelope.about).alive(arrived);
+    if (newer > 0) drawSoon(this.draw);
     return newer;
   }
 
-  /** tick counts ages on. */
+  /** tick counts on, and puts what needs attention first while nobody is in the middle of something. */
   tick(known: boolean): void {
     const now = this.now();
-    for (const card of this.cards.values()) card.tick(now, known);
+    for (const group of this.groups.values()) group.tick(now, known);
+    for (const card of this.cards.values()) this.changed.add(card);
+    drawSoon(this.draw);
+    if (!this.busy()) this.arrange();
+  }
+
+  /** learn takes what the server has found out of how devices speak. */
+  learn(devices: ReadonlyMap<string, Device>): void {
+    for (const [entity, device] of devices) this.groups.get(entity)?.learn(device);
+  }
+
+  /** quiet says which devices are. */
+  quiet(): string[] {
+    return [...this.groups.values()].filter((g) => g.look === "quiet").map((g) => g.entity);
   }
 
   /** summary is the sentence above all cards: what needs attention, or that nothing does. */
   summary(live: boolean): string {
     if (this.cards.size === 0) return live ? say.nothingYetLive : say.nothingYet;
-    const major = [...this.cards.values()].filter((c) => !c.minor);
-    const told = major.length > 0 ? major : [...this.cards.values()];
-    const quiet = told.filter((c) => c.look === "quiet").sort((a, b) => a.at - b.at);
-    const first = quiet[0];
-    if (first) {
-      const name = `${entityWords(first.entity).name} ${first.label.toLowerCase()}`;
-      return say.quietOnes(quiet.length, told.length, name, clock(first.at, this.now()));
-    }
-    return say.summary(
-      told.length,
-      this.entities().map((id) => entityWords(id).name),
+    return sentence(
+      this.onShow().map(([group, cards]) => group.told(cards)),
+      this.now(),
     );
   }
 
@@ -87,26 +108,51 @@ export class Board {
     return missing > 0 ? say.missing(this.cards.size, missing, missing === mostMissing) : "";
   }
 
-  /** aloud says all values, for somebody who listens. */
+  /** aloud says what needs attention and then the rest, for somebody who has heard the sentence above all cards. */
   aloud(): string {
-    const now = this.now();
-    return this.entities()
-      .map((entity) => {
-        const all = [...this.cards.values()].filter((c) => c.entity === entity);
-        const own = all.some((c) => !c.minor) ? all.filter((c) => !c.minor) : all;
-        return `${entityWords(entity).name}: ${own.map((c) => c.sentence(now)).join("; ")}.`;
-      })
-      .join(" ");
+    const all = this.onShow();
+    return [true, false].flatMap((needs) => all.flatMap(([g, cards]) => g.aloud(cards, needs, this.now()))).join(" ");
   }
 
   entities(): string[] {
     return [...new Set([...this.cards.values()].map((c) => c.entity))].sort();
   }
 
+  private byEntity(): Map<string, Card[]> {
+    const of = new Map<string, Card[]>();
+    for (const card of this.cards.values()) {
+      const all = of.get(card.entity);
+      if (all) all.push(card);
+      else of.set(card.entity, [card]);
+    }
+    return of;
+  }
+
+  /** inOrder gives the groups as they should stand. */
+  private inOrder(of = this.byEntity()): Group[] {
+    const all = [...this.groups.values()];
+    for (const group of all) group.place(of.get(group.entity) ?? []);
+    return all.sort((a, b) => before(a.placed, b.placed));
+  }
+
+  /** onShow gives the devices that nobody has hidden as they should stand, each with its cards. */
+  private onShow(): [Group, Card[]][] {
+    const of = this.byEntity();
+    return this.inOrder(of).flatMap((g) => (g.element.hidden ? [] : [[g, of.get(g.entity) ?? []]]));
+  }
+
+  /** arrange moves only what stands in a wrong place. */
+  private arrange(): void {
+    let next: Element | null = this.root.firstElementChild;
+    for (const { element } of this.inOrder()) {
+      if (element === next) next = element.nextElementSibling;
+      else this.root.insertBefore(element, next);
+    }
+  }
+
   private isWhole(envelope: Envelope, reading: Reading): boolean {
-    const part = Object.keys(wholes).find((name) => wholes[name] === reading.name);
-    const data = envelope.data as Record<string, unknown>;
-    if (part === undefined || typeof reading.value !== "number" || !(part in data)) return false;
+    const part = partOf(reading, envelope.data);
+    if (part === "" || typeof reading.value !== "number") return false;
     this.totals.set(keyOf(envelope.about, part), reading.value);
     this.changed.add(this.cardOf(envelope.about, part, envelope.source));
     this.shelf.leave(keyOf(envelope.about, reading.name));
@@ -122,18 +168,18 @@ export class Board {
     return card;
   }
 
-  /** place gives a card its element, which is the slow part of a new one. */
+  /** place gives a card its element, which is the slow part of a new one, or moves it where it belongs now. */
   private place(card: Card): void {
-    const element = clone("card");
-    element.dataset.entity = card.entity;
-    element.dataset.reading = card.reading;
-    const group = this.groupOf(card.entity);
+    const fresh = card.element === null;
+    const element = card.element ?? clone("card");
+    const group = this.groupOf(card.entity).element;
     const more = find<HTMLDetailsElement>(group, "[data-more]");
-    if (card.minor) {
-      more.open ||= more.hidden && !find(group, "[data-cards]").firstElementChild;
-      more.hidden = false;
-    }
-    find(group, card.minor ? "[data-more-cards]" : "[data-cards]").append(element);
+    const [cards, folded] = [find(group, "[data-cards]"), find(more, "[data-more-cards]")];
+    if (!fresh && folded.contains(element) === card.folded) return;
+    if (fresh) card.name(element);
+    if (fresh && card.folded) more.open ||= more.hidden && !cards.firstElementChild;
+    (card.folded ? folded : cards).append(element);
+    more.hidden = !folded.firstElementChild;
     card.element = element;
   }
 
@@ -142,57 +188,68 @@ export class Board {
     if (!card) return;
     card.element?.remove();
     this.cards.delete(key);
-    this.changed.delete(card);
+    this.changed.leave(card);
     this.totals.delete(key);
     const group = this.groups.get(card.entity);
     if (!group) return;
-    const more = find(group, "[data-more]");
+    const more = find(group.element, "[data-more]");
     more.hidden = !find(more, "[data-more-cards]").firstElementChild;
-    if (!more.hidden || find(group, "[data-cards]").firstElementChild) return;
-    if ([...this.cards.values()].some((c) => c.entity === card.entity)) return; // they are placed soon
-    group.remove();
+    if (!more.hidden || find(group.element, "[data-cards]").firstElementChild) return;
+    if (this.entities().includes(card.entity)) return; // they are placed soon
+    group.element.remove();
+    this.sight.unobserve(group.element);
     this.groups.delete(card.entity);
   }
 
-  private groupOf(entity: string): HTMLElement {
+  private groupOf(entity: string): Group {
     const known = this.groups.get(entity);
     if (known) return known;
-    const group = clone("group");
-    const { name, place } = entityWords(entity);
-    group.dataset.group = entity;
-    const heading = find(group, "[data-group-name]");
-    heading.id = `of-${entity}`;
-    group.setAttribute("aria-labelledby", heading.id);
-    put(heading, name);
-    put(find(group, "[data-group-place]"), place);
-    const after = [...this.groups.keys()].filter((id) => id > entity).sort()[0];
-    this.root.insertBefore(group, after === undefined ? null : (this.groups.get(after) ?? null));
-    this.groups.set(entity, group);
+    const group = Group.fresh(entity);
+    group.place([]);
+    // Not in order anew, since a thousand may come at once.
+    const after = [...this.root.children].find((e) => {
+      const other = this.groups.get((e as HTMLElement).dataset.group ?? "");
+      return other && before(group.placed, other.placed) < 0;
+    });
+    this.root.insertBefore(group.element, after ?? null);
+    return this.keep(group);
+  }
+
+  private keep(group: Group): Group {
+    this.groups.set(group.entity, group);
+    this.sight.observe(group.element);
     return group;
   }
 
-  private drawSoon(): void {
-    if (this.drawing) return;
-    this.drawing = true;
-    const draw = () => {
-      this.drawing = false;
-      this.draw();
-    };
-    // A hidden page gets no frames, but what it holds must not grow old either.
-    if (document.hidden) setTimeout(draw, 250);
-    else requestAnimationFrame(draw);
+  private see(all: readonly IntersectionObserverEntry[]): void {
+    for (const { target, isIntersecting } of all) {
+      const group = this.groups.get((target as HTMLElement).dataset.group ?? "");
+      if (group) group.near = isIntersecting;
+    }
+    drawSoon(this.draw);
   }
 
-  private draw(): void {
+  private readonly draw = (): void => {
     const now = this.now();
-    for (const card of [...this.changed].slice(0, atOnce)) {
-      this.changed.delete(card);
-      if (!card.element) this.place(card);
+    const began = performance.now();
+    for (const card of this.changed.take(began)) {
       const whole = this.totals.get(keyOf(card.entity, card.reading));
       if (whole !== undefined) card.partOf(whole);
-      card.render(now);
+      this.place(card);
+      const { device, look } = this.groupOf(card.entity);
+      card.render(now, device, look);
+      if (performance.now() - began < atOnce) continue;
+      drawSoon(this.draw);
+      return;
     }
-    if (this.changed.size > 0) this.drawSoon();
+    if (this.changed.size > 0) this.drawLater();
+  };
+
+  private drawLater(): void {
+    this.looking ??= setTimeout(() => {
+      this.looking = undefined;
+      drawSoon(this.draw);
+    }, later);
   }
 }
 

@@ -1,144 +1,226 @@
-import { describe, type Shown, showNumber } from "../describe";
+import { beside } from "../beside";
+import { capital, type Shown, showNumber } from "../describe";
+import { cardWord, type Device, type Look } from "../look";
 import type { Reading } from "../reading";
-import { draw, type Look, Series } from "../series";
-import { age, capitalWord, clock, kindOf, say, sizeOf, span } from "../words";
-import { find, put } from "./find";
+import { age, capitalWord, clock, kindOf, owner, say, sizeOf } from "../words";
+import { find, hide, put, set } from "./find";
+import type { Plot } from "./plot";
+
+/** What a device has left of something, by the names of what it says of itself. */
+const health: Record<string, string> = { mem_free: "Memory", disk_free: "Disk" };
+
+const scarce = 10; // percent, below which it needs attention
+const mostEarly = 500;
+const drawnFor = 60_000; // the graph moves on with the clock, slowly
+const drawnApart = 3000; // and with values no more often: it is of a day
+
+/** How a graph is drawn: loaded beside the rest, since the server has drawn all that is there at first. */
+let Pen: typeof Plot | null = null;
+
+/** loadPen calls back when graphs can be drawn. */
+export function loadPen(then: () => void): void {
+  void beside(() => import("./plot")).then((plot) => {
+    Pen = plot.Plot;
+    then();
+  });
+}
+
+interface Parts {
+  readonly label: HTMLElement;
+  readonly value: HTMLElement;
+  readonly unit: HTMLElement;
+  readonly outside: HTMLElement;
+  readonly note: HTMLElement;
+  readonly word: HTMLElement;
+  readonly age: HTMLTimeElement;
+}
 
 /** Card keeps one value alive in the markup that the server rendered, or until it has a place there without any. */
 export class Card {
   element: HTMLElement | null = null;
-  look: Look = "live";
   at = 0;
   /** The value as it came; null until a message brought it to this page. */
   raw: Reading["value"] | null = null;
 
-  private readonly series = new Series();
-  private shown: Shown = { label: "", value: "", unit: "", minor: false };
-  private whole = ""; // "64 MB" for what is a part of something
+  private plot: Plot | null = null;
+  private early: [number, number][] = []; // numbers that are not in the graph yet
+  private words: Shown | null = { label: "", value: "", unit: "", minor: false }; // null: nobody has looked yet
+  private low = ""; // what is the matter with what there is little left of
+  private parts: Parts | null = null;
+  private note = ""; // "3 % of 64 MB" for what is a part of something
   private before: { value: string; until: number } | null = null;
   private byHand = false;
-  private deaf = 0; // for how long we could not hear since the value came
-  private ticked = 0;
+  private drawn = 0;
 
   constructor(
     readonly entity: string,
     readonly reading: string,
   ) {}
 
+  /** name writes into a new element whose it is, and where the page of the value is. */
+  name(element: HTMLElement): void {
+    const { entity, reading } = this;
+    Object.assign(element.dataset, { entity, reading });
+    find<HTMLAnchorElement>(element, "a").search = `${new URLSearchParams({ entity, reading })}`;
+  }
+
   /** adopt goes on from what the server printed. */
   adopt(): void {
     const element = this.element;
     if (!element) return;
     this.at = printedAt(element);
-    this.shown = {
+    this.raw = JSON.parse(element.dataset.raw ?? "null") as Reading["value"] | null;
+    this.words = {
       label: find(element, "[data-label]").textContent ?? "",
       value: find(element, "[data-value]").textContent ?? "",
       unit: find(element, "[data-unit]").textContent ?? "",
       minor: element.closest("[data-more]") !== null,
+      outside: element.dataset.attention ?? "",
     };
-    this.byHand = find(element, "[data-note]").textContent !== ""; // the only note that the server prints
-    for (const point of (element.dataset.points ?? "").split(" ")) {
-      const [at, value] = point.split(",").map(Number);
-      if (at && value !== undefined && Number.isFinite(value)) this.series.add(at, value);
-    }
+    const note = find(element, "[data-note]");
+    this.byHand = "hand" in note.dataset;
+    this.note = (note.textContent ?? "").replace(new RegExp(`^${say.byHand}( · )?`), "");
   }
 
   /** hear takes a value of a moment; an older one than the card shows only joins the graph. */
   hear(reading: Reading, at: number, byHand: boolean): boolean {
-    this.series.add(at, typeof reading.value === "number" ? reading.value : null);
+    if (typeof reading.value === "number" && !byHand) this.early.push([at, reading.value]);
+    if (this.early.length > mostEarly) this.early.shift();
     if (at < this.at) return false;
-    const described = describe(reading);
-    const shown = { ...described, value: capitalWord(described.value) };
-    if (typeof reading.value !== "number" && this.shown.value !== "" && this.shown.value !== shown.value) {
-      this.before = { value: this.shown.value, until: at };
+    if (typeof reading.value !== "number") {
+      const was = this.shown.value;
+      if (was !== "" && was !== this.owned(reading.value).value) this.before = { value: was, until: at };
     }
     this.at = at;
-    this.deaf = 0;
     this.raw = reading.value;
     this.byHand = byHand;
-    this.shown = shown;
+    this.words = null;
     return true;
+  }
+
+  /** again has the value described anew: its owner wants it otherwise. */
+  again(): this {
+    if (this.raw !== null) this.words = null;
+    return this;
+  }
+
+  /** Described when somebody looks, since more values may come than are ever shown. */
+  private get shown(): Shown {
+    this.words ??= this.owned(this.raw ?? "");
+    return this.words;
+  }
+
+  /** What is the matter with the value, as it stands after "is": "above 30 °C"; empty: nothing. */
+  get attention(): string {
+    return this.low || (this.shown.outside ?? "");
+  }
+
+  /** owned describes a value as the owner wants it. */
+  private owned(value: Reading["value"]): Shown {
+    const found = owner.shown(this.entity, { name: this.reading, value });
+    const left = health[this.reading];
+    if (left && found.unit.endsWith("B")) {
+      const label = found.label === `${left} free` ? left : found.label; // or what its owner calls it
+      return { ...found, label, unit: `${found.unit} ${say.left}`, minor: true };
+    }
+    return { ...found, value: capitalWord(found.value) };
   }
 
   /** partOf says of what this is a share, such as free memory of all memory. */
   partOf(whole: number): void {
+    if (typeof this.raw !== "number" || whole <= 0) return;
     const all = showNumber(whole, "B");
-    const share = typeof this.raw === "number" && whole > 0 ? Math.round((this.raw / whole) * 100) : null;
-    this.whole = share === null ? "" : say.share(String(share), `${all.value} ${all.unit}`);
+    const share = Math.round((this.raw / whole) * 100);
+    this.note = say.share(String(share), `${all.value} ${all.unit}`);
+    const scarceNow = health[this.reading] !== undefined && this.raw / whole < scarce / 100;
+    this.low = scarceNow ? say.low(`${this.shown.value} ${this.shown.unit}`) : "";
   }
 
-  /** render writes value and graph. */
-  render(now: number): void {
+  /** render writes the value, how old it is, and the graph, which moves on with the clock too. */
+  render(now: number, device: Device, look: Look): void {
     const element = this.element;
     if (!element) return;
-    const { label, value, unit } = this.shown;
-    put(find(element, "[data-label]"), label);
-    const output = find(element, "[data-value]");
-    put(output, value);
-    put(find(element, "[data-unit]"), unit);
-    element.dataset.kind = kindOf(value);
-    element.dataset.size = sizeOf(value + unit);
-    output.title = sizeOf(value) === "longest" ? value : "";
-    const note = find(element, "[data-note]");
-    const more = this.whole || (this.before ? say.before(this.before.value, clock(this.before.until, now)) : "");
-    put(note, [this.byHand ? say.byHand : "", more].filter(Boolean).join(" · "));
-    note.hidden = note.textContent === "";
-    this.drawGraph(find<SVGSVGElement>(element, "[data-graph]"));
-    this.tick(now, true);
+    this.parts ??= partsOf(element);
+    this.renderValue(element, this.parts, now);
+    set(element, "look", look);
+    const old = Math.max(0, now - this.at);
+    write(this.parts.word, cardWord(device, look, old));
+    write(this.parts.age, age(old));
+    const moment = new Date(this.at).toISOString();
+    if (this.parts.age.dateTime !== moment) this.parts.age.dateTime = moment;
+    const apart = this.early.length > 0 ? drawnApart : drawnFor;
+    if (Math.abs(now - this.drawn) > apart) this.drawGraph(element, now, device);
   }
 
-  /** tick counts the age on; known is false when our own link is down and nothing can be said about the device. */
-  tick(now: number, known: boolean): void {
-    if (!known) this.deaf += now - (this.ticked || now);
-    this.ticked = now;
-    this.look = known ? this.series.look(this.at, now, this.deaf) : "live";
-    if (!this.element) return;
-    this.element.dataset.look = known ? this.look : "unknown";
-    const time = find<HTMLTimeElement>(this.element, "[data-age]");
-    const ago = age(Math.max(0, now - this.at));
-    const words = this.lookWords(now, known);
-    put(find(this.element, "[data-look-word]"), words);
-    const quiet = known && this.look === "quiet";
-    put(time, quiet ? "" : known && this.look === "old" ? say.cardOld(ago) : ago);
-    const moment = new Date(this.at).toISOString();
-    if (time.dateTime !== moment) time.dateTime = moment;
+  private renderValue(element: HTMLElement, parts: Parts, now: number): void {
+    const { label, value, unit } = this.shown;
+    write(parts.label, label);
+    write(parts.value, value);
+    write(parts.unit, unit);
+    set(element, "kind", kindOf(value));
+    set(element, "size", sizeOf(value + unit));
+    const title = sizeOf(value) === "longest" ? value : "";
+    if (parts.value.title !== title) parts.value.title = title;
+    if (this.attention) set(element, "attention", this.attention);
+    else delete element.dataset.attention;
+    write(parts.outside, capital(this.attention));
+    hide(parts.outside, !this.attention);
+    const more = this.note || (this.before ? say.before(this.before.value, clock(this.before.until, now)) : "");
+    const note = [this.byHand ? say.byHand : "", more].filter(Boolean).join(" · ");
+    write(parts.note, note);
+    hide(parts.note, note === "");
   }
 
   /** sentence says the value for somebody who listens. */
   sentence(now: number): string {
     const { label, value, unit } = this.shown;
-    const hand = this.byHand ? `, ${say.byHand.toLowerCase()}` : "";
-    return `${label} ${value}${unit ? ` ${unit}` : ""}, ${age(Math.max(0, now - this.at))}${hand}`;
+    const all = [`${label} ${value} ${unit}`.trim(), this.attention, age(Math.max(0, now - this.at))];
+    return [...all, this.byHand ? say.byHand.toLowerCase() : ""].filter(Boolean).join(", ");
   }
 
-  /** minor says that it is about the device itself, and is folded away. */
-  get minor(): boolean {
-    return this.shown.minor;
+  /** folded says that it is about the device itself, and needs no attention. */
+  get folded(): boolean {
+    return this.shown.minor && this.attention === "";
+  }
+
+  get hidden(): boolean {
+    return this.element?.hidden === true;
+  }
+
+  get needs(): boolean {
+    return this.attention !== "" && !this.hidden;
   }
 
   get label(): string {
     return this.shown.label;
   }
 
-  private lookWords(now: number, known: boolean): string {
-    if (!known) return say.cardUnknown;
-    if (this.look !== "quiet") return "";
-    return say.cardQuiet(clock(this.at, now), span(this.series.usualGap()));
-  }
-
-  private drawGraph(graph: SVGSVGElement): void {
-    const drawing = draw(this.series.points, 160, 40);
-    graph.toggleAttribute("hidden", drawing === null);
-    if (!drawing) return;
-    find<SVGPathElement>(graph, "[data-line]").setAttribute("d", drawing.line);
-    find<SVGPathElement>(graph, "[data-area]").setAttribute("d", drawing.area);
-    find<SVGPathElement>(graph, "[data-end]").setAttribute("d", drawing.end);
-    const values = this.series.points.map((p) => p.value);
-    const scaled = this.shown.unit.endsWith("B") ? "B" : this.shown.unit;
-    const [low, high] = [showNumber(Math.min(...values), scaled), showNumber(Math.max(...values), scaled)];
-    graph.setAttribute("aria-label", say.graph(this.shown.label, low.value, high.value, high.unit, values.length));
+  private drawGraph(element: HTMLElement, now: number, device: Device): void {
+    if (!Pen) return;
+    this.drawn = now;
+    this.plot ??= new Pen(element);
+    for (const [at, value] of this.early.splice(0)) this.plot.add(at, value);
+    this.plot.draw(now, device.usual, this.shown.label, (n) => this.owned(n).value);
   }
 }
+
+/** write puts words into the text that is there: with another one the browser would also find out anew how the element looks. */
+function write(element: Element, words: string): void {
+  const text = element.firstChild;
+  if (words === "" || !text?.nodeValue || text !== element.lastChild) put(element, words);
+  else if (text.nodeValue !== words) text.nodeValue = words;
+}
+
+/** partsOf finds them once: a card is drawn many times a second. */
+const partsOf = (card: HTMLElement): Parts => ({
+  label: find(card, "[data-label]"),
+  value: find(card, "[data-value]"),
+  unit: find(card, "[data-unit]"),
+  outside: find(card, "[data-outside]"),
+  note: find(card, "[data-note]"),
+  word: find(card, "[data-look-word]"),
+  age: find(card, "[data-age]"),
+});
 
 /** printedAt is of when the value is that the server printed. */
 export function printedAt(element: HTMLElement): number {

@@ -17,3 +17,13 @@ export function clone(name: string): HTMLElement {
 export function put(element: Element, words: string): void {
   if (element.textContent !== words) element.textContent = words;
 }
+
+/** set writes what styles go by, only where it changed. */
+export function set(element: HTMLElement, name: string, value: string): void {
+  if (element.dataset[name] !== value) element.dataset[name] = value;
+}
+
+/** hide does so, or shows, only where that is a change. */
+export function hide(element: HTMLElement, hidden: boolean): void {
+  if (element.hidden !== hidden) element.hidden = hidden;
+}

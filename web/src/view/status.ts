@@ -1,7 +1,7 @@
 import type { Shown } from "../shown";
-import { find, put } from "./find";
+import { find, hide, put, set } from "./find";
 
-const saidFor = 6000; // how long "Back…" stays
+const saidFor = 12_000; // how long "Back…" stays, with a link to what came
 
 /** Status writes the state word, the strip and the one status region. It speaks only when something changed for people. */
 export class Status {
@@ -24,15 +24,15 @@ export class Status {
   show(shown: Shown, now: number): void {
     if (this.passing && (now > this.passing.until || shown.strip !== "")) this.passing = null;
     const words = shown.strip || this.passing?.words || "";
-    this.link.dataset.link = shown.look;
+    set(this.link, "link", shown.look);
     put(this.word, shown.word);
     put(this.words, words);
-    this.strip.hidden = words === "";
-    this.strip.dataset.strip = shown.strip ? shown.look : "passing";
-    this.tryNow.hidden = shown.action !== "try";
-    this.again.hidden = shown.action !== "again";
-    this.page.hidden = shown.action !== "page";
-    this.why.hidden = shown.check === "";
+    hide(this.strip, words === "");
+    set(this.strip, "strip", shown.strip ? shown.look : "passing");
+    hide(this.tryNow, shown.action !== "try");
+    hide(this.again, shown.action !== "again");
+    hide(this.page, shown.action !== "page");
+    hide(this.why, shown.check === "");
     put(this.why, shown.check);
     if (words !== this.last) this.speak(words); // what is over is not left for somebody to find
     this.last = words;

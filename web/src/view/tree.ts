@@ -1,27 +1,30 @@
-import { isObject } from "../reading";
+import { compact, list, members, valid } from "../members";
+import { plain } from "../rows";
 
 const firstItems = 200; // a list of 100,000 must not stop the page
 
-/** tree shows JSON as nested details; each level is made when it is opened. */
-function tree(value: unknown, name = "", open = ""): HTMLElement {
-  if (!isObject(value) && !Array.isArray(value)) return line(name, leaf(value));
-  const entries = Object.entries(value);
+/** tree shows JSON as nested details, to the letter as it came; each level is made when it is opened. */
+function tree(json: string, name = "", open = ""): HTMLElement {
+  const items = list(json);
+  const entries = items?.map((item, i) => [String(i), item] as const) ?? [...(members(json) ?? [])];
+  if (!items && !json.startsWith("{")) return line(name, plain(json));
   const details = document.createElement("details");
   const summary = document.createElement("summary");
-  summary.append(key(name), Array.isArray(value) ? `[${entries.length}]` : `{${entries.length}}`);
+  summary.append(key(name), items ? `[${entries.length}]` : `{${entries.length}}`);
   details.append(summary);
   details.addEventListener("toggle", () => fill(details, entries, open), { once: true });
   return details;
 }
 
-/** openTree shows the first level at once, and of a message also what is in its data. */
-export function openTree(value: unknown): HTMLElement {
-  const root = tree(value, "", "data");
+/** openTree shows the first level at once, and of a message also what is in its data. What is no JSON is shown as a text. */
+export function openTree(payload: string): HTMLElement {
+  const json = valid(payload) ? compact(payload) : JSON.stringify(payload);
+  const root = tree(json, "", "data");
   if (root instanceof HTMLDetailsElement) root.open = true;
   return root;
 }
 
-function fill(details: HTMLElement, entries: [string, unknown][], open: string): void {
+function fill(details: HTMLElement, entries: (readonly [string, string])[], open: string): void {
   for (const [name, value] of entries.slice(0, firstItems)) {
     const branch = tree(value, name);
     if (name === open && branch instanceof HTMLDetailsElement) branch.open = true;
@@ -41,8 +44,4 @@ function key(name: string): string | HTMLElement {
   const b = document.createElement("b");
   b.textContent = `${name}: `;
   return b;
-}
-
-function leaf(value: unknown): string {
-  return JSON.stringify(value) ?? "undefined";
 }

@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE INDEX series_about ON series (about, reading);

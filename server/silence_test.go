@@ -1,0 +1,101 @@
+package server
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"trellis/access"
+	"trellis/history"
+	"trellis/templates"
+)
+
+// Messages go first, and minutes stay: where none is kept any more nobody was silent for that.
+func TestWhatWasRemovedIsDrawnAsNoSilence(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	s := newSite(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	shed := s.key(t, "house:shed")
+	for n := range 24 * 12 { // every five minutes, the battery every two hours
+		data := fmt.Sprintf(`{"temp_c":%d}`, 20+n%5)
+		if n%24 == 0 {
+			data = `{"temp_c":20,"battery":81.5}`
+		}
+		record(t, s, shed, `{"data":`+data+`}`, now.Add(time.Duration(n-24*12)*5*time.Minute))
+	}
+	b := comeIn(t, s, shed)
+	knowsRhythm(t, s, b)
+	file, err := sql.Open("sqlite", "file:"+filepath.Join(s.dir, "trellis.db")+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, as := range []string{"all is kept", "some is removed"} {
+		_, page := send(t, b, http.MethodGet, s.URL+"/value?entity=house:shed&reading=battery", nil)
+		if n := strings.Count(page, "Quiet (usually"); n != 0 || !strings.Contains(page, "The last day") {
+			t.Errorf("%s: it says %d times that the device was quiet", as, n)
+		}
+		_, err := file.Exec(`INSERT INTO swept SELECT topic, max(id) - 40 FROM messages GROUP BY topic;
+			DELETE FROM messages WHERE id <= (SELECT message FROM swept) AND NOT EXISTS (SELECT 1 FROM latest WHERE message = messages.id)`)
+		if as == "all is kept" && err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Where a device has had another key before, its silences are those of the one that it has now.
+func TestAnOldKeyHidesNoSilence(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	s := newSite(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	old, shed := s.key(t, "shed"), s.key(t, "shed")
+	for n := range 48 {
+		record(t, s, old, `{"data":{"temp_c":20}}`, now.Add(time.Duration(n-24*20)*time.Hour/2))
+	}
+	for n := range 24 * 12 { // every five minutes, but for 45 of them
+		if at := now.Add(time.Duration(n-24*12) * 5 * time.Minute); at.Hour() != 10 || at.Minute() < 15 {
+			record(t, s, shed, `{"data":{"temp_c":20}}`, at)
+		}
+	}
+	h := happened{From: now.Add(-3 * time.Hour), To: now}
+	operator := access.OperatorGrant("home", "local", time.Time{})
+	if err := s.server.learn(t.Context(), operator, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.server.find(t.Context(), operator, time.UTC, &h); err != nil {
+		t.Fatal(err)
+	}
+	if len(h.Events) != 1 || h.Events[0].Kind != templates.HappenedQuiet {
+		t.Errorf("%+v", h.Events)
+	}
+}
+
+// There are two turns: whoever waited for a rhythm within one kept everybody's charts waiting.
+func TestNobodyWaitsForARhythmInATurn(t *testing.T) {
+	s, _, shed, _ := absence(t, nil)
+	b := comeIn(t, s, shed)
+	for _, path := range []string{"/happened", "/value?entity=shed&reading=temp_c", "/history/devices", "/"} {
+		t.Run(path, func(t *testing.T) {
+			began, end := make(chan struct{}), make(chan struct{})
+			listen := s.server.rhythms.listen
+			listen.heard = func(context.Context, history.Speaker, int) ([]time.Time, error) {
+				close(began)
+				<-end
+				return nil, context.Canceled
+			}
+			s.server.rhythms = newRhythms(listen, s.server.rhythms.now, s.server.rhythms.detach)
+			var done sync.WaitGroup
+			done.Go(func() { send(t, b, http.MethodGet, s.URL+path, nil) })
+			<-began
+			if n := len(s.server.turns.all); n != 0 {
+				t.Error("it holds a turn while it waits")
+			}
+			close(end)
+			done.Wait()
+		})
+	}
+}

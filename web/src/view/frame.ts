@@ -1,0 +1,41 @@
+/**
+ * Drawing waits for the next frame of the screen. A page that is slow at it, on an old phone or in a flood of messages, draws less
+ * often: what it draws, and what the browser makes of that, may take a fifth of its time, and the rest is for the people who touch it.
+ */
+const rest = 4; // for so many times as long as a frame took nothing is drawn
+const longest = 1000; // ms: how old what is seen may become
+const quick = 16; // ms: a frame that holds nobody up
+const unseen = 250;
+
+const drawings = new Set<() => void>();
+let waiting = false;
+let next = 0;
+
+/** drawSoon has something drawn once, with all that is to be drawn then. */
+export function drawSoon(draw: () => void): void {
+  drawings.add(draw);
+  if (!waiting) wait();
+}
+
+function wait(): void {
+  waiting = true;
+  const left = Math.min(next - performance.now(), longest);
+  // A hidden page gets no frames, but what it holds must not grow old either.
+  if (document.hidden) setTimeout(drawAll, unseen);
+  else if (left > 0) setTimeout(() => requestAnimationFrame(drawAll), left);
+  else requestAnimationFrame(drawAll);
+}
+
+function drawAll(): void {
+  const began = performance.now();
+  const all = [...drawings];
+  drawings.clear();
+  // Whoever looks after the frame knows how long layout and paint took too.
+  setTimeout(() => {
+    const now = performance.now();
+    next = now - began > quick ? now + rest * (now - began) : 0;
+    waiting = false;
+    if (drawings.size > 0) wait();
+  });
+  for (const draw of all) draw();
+}
