@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -22,6 +23,7 @@ import (
 const (
 	startWithin  = 20 * time.Second
 	answerWithin = 10 * time.Second // nats's CONNACK; creating its streams the first time is part of it
+	maxDials     = 4                // of one session inside, see open
 	tokenLives   = 10 * time.Second
 	ackWait      = 10 * time.Second // after it nats sends an unacknowledged QoS 1 message again
 
@@ -126,7 +128,7 @@ func (e *engine) wake(ctx context.Context) error {
 
 // hello opens a clean session and leaves it again, which ends whatever nats keeps for that client.
 func (e *engine) hello(ctx context.Context, client string) error {
-	conn, answer, err := e.dial(ctx, access.Grant{}, connect{clean: true}, client)
+	conn, answer, err := e.open(ctx, access.Grant{}, connect{clean: true}, client)
 	if err != nil {
 		return err
 	}
@@ -136,6 +138,25 @@ func (e *engine) hello(ctx context.Context, client string) error {
 	}
 	_, err = conn.Write([]byte{typeDisconnect << 4, 0})
 	return err
+}
+
+// open is dial, again where nats hung up without a word. It does so, a second late, to whoever comes within a second after
+// another had to take over their client id, and nats may still hold a connection whose device has left and comes back:
+// that is no reason to turn the device away.
+func (e *engine) open(ctx context.Context, g access.Grant, c connect, client string) (*net.TCPConn, [4]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	for tries := 1; ; tries++ {
+		conn, answer, err := e.dial(ctx, g, c, client)
+		if !hungUp(err) || tries == maxDials || ctx.Err() != nil {
+			return conn, answer, err
+		}
+	}
+}
+
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE)
 }
 
 // dial opens an MQTT session inside and gives nats's CONNACK, whatever it says.

@@ -124,7 +124,7 @@ func (b *Broker) login(c connect) (access.Grant, error) {
 
 // bind opens the session inside and hands nats's CONNACK to the device.
 func (b *Broker) bind(ctx context.Context, v *visit, s *session, c connect) error {
-	upstream, answer, err := b.engine.dial(ctx, s.grant, c, c.innerID(s.grant))
+	upstream, answer, err := b.engine.open(ctx, s.grant, c, c.innerID(s.grant))
 	if err != nil {
 		b.health.doubt()
 		b.log.WarnContext(ctx, "the broker inside took no session", "grant", s.grant, "error", err)

@@ -30,6 +30,22 @@ func TestTakeOverEndsTheOlderConnection(t *testing.T) {
 	}
 }
 
+// nats jails a client id for a second when one connection had to take it over from another, which happens by itself when a
+// device comes back before nats has seen the end of its last connection.
+func TestWhoComesBackWhileTheLastOneLingersInsideIsLetIn(t *testing.T) {
+	h := start(t)
+	c := shed.connect()
+	grant := access.KeyGrant(shed.sub, shed.jti, time.Time{})
+	for range 2 {
+		lingering, answer, err := h.b.engine.dial(t.Context(), grant, c, c.innerID(grant))
+		if err != nil || answer[3] != 0 {
+			t.Fatalf("CONNACK %x, %v", answer, err)
+		}
+		defer lingering.Close()
+	}
+	h.login(shed).publish(shed.publishTopic(), "here", 1)
+}
+
 func withWill(k key) func(*connect) {
 	return func(c *connect) {
 		c.will = &will{topic: []byte(k.publishTopic()), payload: []byte("gone"), qos: 1}
