@@ -180,3 +180,18 @@ func TestClaimsAnswerAsDocumented(t *testing.T) {
 		t.Errorf("300 wrong keys in a row and never 429")
 	})
 }
+
+func TestALinkPointsToTheServerOfItsFolder(t *testing.T) {
+	s, proxied := start(t), startBehind(t, "trellis.example")
+	for want, args := range map[string][]string{
+		s.url + "/enter#":               {"--data", s.data},
+		"http://trellis.example/enter#": {"--data", proxied.data},
+		"https://other.example/enter#":  {"--data", s.data, "--public-url", "https://other.example"},
+		"http://127.0.0.1:9000/enter#":  {"--data", proxied.data, "--listen", "127.0.0.1:9000"},
+	} {
+		out, errs, code := trellis(t, append([]string{"link"}, args...)...)
+		if code != 0 || !strings.HasPrefix(out, want) {
+			t.Errorf("link %v: exit %d, %s%s, want %s…", args, code, out, errs, want)
+		}
+	}
+}

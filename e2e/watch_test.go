@@ -153,6 +153,8 @@ func TestWatchingThatCannotBeIsSaid(t *testing.T) {
 	front := back.inFront(t)
 	bad := filepath.Join(t.TempDir(), "key")
 	must(t, os.WriteFile(bad, []byte("no-key-at-all"), 0o600))
+	open := bad + ".open"
+	must(t, os.WriteFile(open, []byte("no-key-at-all"), 0o644))
 	for name, tt := range map[string]struct {
 		args  []string
 		code  int
@@ -161,6 +163,7 @@ func TestWatchingThatCannotBeIsSaid(t *testing.T) {
 		"where the broker is our own": {[]string{"watch", "--data", back.data}, 1, "in front of another service"},
 		"a key that nobody holds":     {[]string{"watch", "nobody", "--data", front.data}, 1, `no key called "nobody" is held here`},
 		"a key that is none":          {[]string{"watch", "--key-file", bad, "--data", front.data}, 1, "does not accept that key"},
+		"a file others can read":      {[]string{"watch", "--key-file", open, "--data", front.data}, 1, "can be read by others (mode 0644)"},
 		"a file that is not there":    {[]string{"watch", "--key-file", bad + "x", "--data", front.data}, 1, "--key-file"},
 		"off, of nothing":             {[]string{"watch", "--off", "--data", front.data}, 2, "--off needs"},
 		"a name and a file":           {[]string{"watch", "x", "--key-file", bad, "--data", front.data}, 2, "not both"},

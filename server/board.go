@@ -54,7 +54,7 @@ func (s *Server) home(c echo.Context) error {
 		Link:     s.linkOf(g),
 		Zone:     s.Now().Format("MST"),
 		Recorded: s.recorded(g),
-		Pretend:  s.pretends(values),
+		Pretend:  s.pretends(g, values),
 	}
 	page.Changing = changing.page
 	changing.devices(devices)
@@ -117,10 +117,18 @@ func (s *Server) linkTo() string {
 	return cmp.Or(s.Front.Service, s.Front.Broker, templates.SomeHost)
 }
 
-// pretends says whether all that devices say here is pretend. One real key is enough for a board to be somebody's.
-func (s *Server) pretends(values []history.Value) bool {
+// pretends gives the topics of pretend devices where all that devices say here is theirs. One real key is enough for a board to be
+// somebody's.
+func (s *Server) pretends(g access.Grant, values []history.Value) []string {
 	said := slices.DeleteFunc(slices.Clone(values), func(v history.Value) bool { return v.ByHand })
-	return s.Pretend != nil && len(said) > 0 && !slices.ContainsFunc(said, func(v history.Value) bool { return !s.Pretend(v.Topic) })
+	if s.Pretend == nil || len(said) == 0 {
+		return nil
+	}
+	topics := s.Pretend()
+	if slices.ContainsFunc(said, func(v history.Value) bool { return !slices.Contains(topics, v.Topic) }) {
+		return nil
+	}
+	return slices.DeleteFunc(topics, func(topic string) bool { return !g.MayReceive(topic) })
 }
 
 // cards are the last values, true before any script runs: one card for each entity and value, whatever topic it came on. The newest wins.

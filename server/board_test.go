@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -99,13 +100,13 @@ func TestThePrintedBoardIsBounded(t *testing.T) {
 
 func TestABoardThatOnlyPretendDevicesFeedSaysSo(t *testing.T) {
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-	demo := map[string]bool{}
+	var demo []string
 	s := newSite(t, func(c *Config) {
 		c.Now = func() time.Time { return now }
-		c.Pretend = func(topic string) bool { return demo[topic] }
+		c.Pretend = func() []string { return slices.Clone(demo) }
 	})
 	pretend, real := s.key(t, "greenhouse-soil"), s.key(t, "shed")
-	demo["home/local/"+pretend.JTI+"/publish"] = true
+	demo = append(demo, "home/local/"+pretend.JTI+"/publish")
 	chief, visitor, owner := operator(t, s), signedIn(t, s, pretend.Key), signedIn(t, s, real.Key)
 	said := func(b *http.Client) bool {
 		return strings.Contains(pageOf(t, s, b), "A pretend greenhouse, to look around.")

@@ -27,7 +27,7 @@ func (s *Server) changing(c echo.Context, g access.Grant, heard []history.Value)
 	}
 	asked := c.QueryParams()
 	ch := changing{wishes: w, page: templates.Changing{
-		On: asked.Has("change"), Saved: asked.Get("change") == "saved",
+		On: asked.Has("change"), Said: templates.ChangeWords(asked.Get("change")),
 		Ordered: len(w.unplaced()) > 0, Wishes: w.answer(heard), Hidden: w.hidden(heard),
 	}}
 	return ch, nil
@@ -123,6 +123,26 @@ func (w wishes) hidden(heard []history.Value) (all []templates.HiddenThing) {
 		}
 	}
 	slices.SortFunc(all, func(a, b templates.HiddenThing) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// called names the devices on show for sentences: those that share a name with their places.
+func (w wishes) called(heard []history.Value) map[string]string {
+	all := map[string]string{}
+	var groups []templates.Group
+	for _, v := range heard {
+		t := thing{entity: v.About}
+		if _, seen := all[v.About]; seen || w.of(t).hidden {
+			continue
+		}
+		all[v.About] = ""
+		_, place := templates.EntityWords(v.About)
+		groups = append(groups, templates.Group{Entity: v.About, Name: w.name(t, ""), Place: place})
+	}
+	templates.CallApart(groups)
+	for _, g := range groups {
+		all[g.Entity] = g.Called
+	}
 	return all
 }
 

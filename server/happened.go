@@ -169,9 +169,14 @@ func (s *Server) find(ctx context.Context, g access.Grant, zone *time.Location, 
 			return err
 		}
 	}
+	called := h.as.called(values)
 	for i, e := range h.Events {
-		if e.Entity != "" {
-			h.Events[i].Name = h.as.name(thing{entity: e.Entity}, "")
+		if e.Entity == "" {
+			continue
+		}
+		h.Events[i].Name = h.as.name(thing{entity: e.Entity}, "")
+		if e.Kind != templates.HappenedPressed { // its words say the place of every device
+			h.Events[i].Name = cmp.Or(called[e.Entity], h.Events[i].Name)
 		}
 	}
 	slices.SortStableFunc(h.Events, func(a, b templates.HappenedEvent) int { return b.At.Compare(a.At) })

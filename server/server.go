@@ -81,7 +81,7 @@ type Config struct {
 	Region    string
 
 	Operator func(until time.Time) access.Grant // what an operator may do; nil means what is usual in the account's region
-	Pretend  func(topic string) bool            // whether a pretend device speaks there; nil: none does
+	Pretend  func() []string                    // topics on which pretend devices speak; nil: none do
 
 	Counted   Counted        // what is told at /metrics
 	Limits    Limits         // of pages

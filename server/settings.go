@@ -51,15 +51,16 @@ func (s *Server) settings(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.answerSettings(c, g, values)
+	return s.answerSettings(c, g, values, "")
 }
 
-func (s *Server) answerSettings(c echo.Context, g access.Grant, heard []history.Value) error {
+// answerSettings gives what is set, and how a change ended; empty where nothing was to be changed.
+func (s *Server) answerSettings(c echo.Context, g access.Grant, heard []history.Value, ended string) error {
 	w, err := s.wishes(c.Request().Context(), g)
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, map[string]any{"settings": w.answer(heard)})
+	return c.JSON(http.StatusOK, map[string]any{"settings": w.answer(heard), "said": templates.ChangeWords(ended)})
 }
 
 // changeSettings changes one thing on the visitor's board: what a form names and nothing else. A form of a page without scripts
@@ -79,17 +80,18 @@ func (s *Server) changeSettings(c echo.Context) error {
 	}
 	change := change{form: c.Request().PostForm, heard: values}
 	change.what = thing{change.form.Get("entity"), change.form.Get("reading")}
-	if err := s.change(ctx, g, change); err != nil {
+	ended, err := s.change(ctx, g, change)
+	if err != nil {
 		return err
 	}
 	if wantsJSON(c) {
-		return s.answerSettings(c, g, values)
+		return s.answerSettings(c, g, values, ended)
 	}
 	if change.form.Get("back") == "board" {
 		return c.Redirect(http.StatusSeeOther, "/#values")
 	}
 	// The forms are there again, for whoever changes more than one thing; "Done" leads to the plain address.
-	return c.Redirect(http.StatusSeeOther, "/?change=saved#"+url.PathEscape(change.place()))
+	return c.Redirect(http.StatusSeeOther, "/?change="+ended+"#"+url.PathEscape(change.place()))
 }
 
 // change is what somebody asks for.
@@ -107,19 +109,34 @@ func (a change) place() string {
 	return templates.PlaceOf(a.what.entity, a.what.reading)
 }
 
-func (s *Server) change(ctx context.Context, g access.Grant, asked change) error {
+// change does what is asked for, and says how it ended.
+func (s *Server) change(ctx context.Context, g access.Grant, asked change) (ended string, err error) {
 	w, err := s.wishes(ctx, g)
 	if err != nil {
-		return err
+		return "", err
 	}
 	all, err := asked.settings(w)
-	if err != nil || len(all) == 0 {
-		return err
+	if err != nil {
+		return "", err
+	}
+	if len(all) == 0 {
+		return asked.unmoved(), nil
 	}
 	for i := range all {
 		all[i].Board = g.Subject.String()
 	}
-	return s.Store.PutSettings(ctx, all)
+	return templates.ChangeSaved, s.Store.PutSettings(ctx, all)
+}
+
+// unmoved is how a change ended that had nothing to change: whoever moves what is at the end already should hear that.
+func (a change) unmoved() string {
+	switch a.form.Get("do") {
+	case "up":
+		return templates.ChangeFirst
+	case "down":
+		return templates.ChangeLast
+	}
+	return templates.ChangeSaved
 }
 
 // settings are what a change comes to.

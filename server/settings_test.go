@@ -197,6 +197,24 @@ func TestThingsAreMovedPastWhatIsHidden(t *testing.T) {
 	}
 }
 
+func TestWhoMovesWhatIsAtTheEndHearsThat(t *testing.T) {
+	s, key, b := boardSite(t, nil)
+	record(t, s, key, `{"data":{"alpha":1,"beta":2}}`, boardNow)
+	for move, want := range map[string]string{"alpha up": "It stands first already.", "beta down": "It stands last already.", "beta up": "Saved."} {
+		reading, way, _ := strings.Cut(move, " ")
+		_, body := send(t, b, http.MethodPost, s.URL+"/settings", url.Values{"entity": {"shed"}, "reading": {reading}, "do": {way}},
+			"Accept", "application/json", "Sec-Fetch-Site", "same-origin", "Origin", s.URL)
+		if !strings.Contains(body, `"said":"`+want+`"`) {
+			t.Errorf("%s: %s", move, body)
+		}
+		wishFor(t, s, b, "do", "order")
+	}
+	answer, page := send(t, b, http.MethodPost, s.URL+"/settings", url.Values{"entity": {"shed"}, "reading": {"alpha"}, "do": {"up"}})
+	if !strings.Contains(page, "It stands first already.") || strings.Contains(page, "Saved.") {
+		t.Errorf("without scripts it is not said at %s", answer.Request.URL)
+	}
+}
+
 func TestHiddenThingsAreListed(t *testing.T) {
 	s, key, b := boardSite(t, nil)
 	record(t, s, key, `{"data":{"temperature":21.5,"humidity":60}}`, boardNow)

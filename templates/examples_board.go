@@ -50,7 +50,7 @@ func board(link Link, cards []Card, known map[string]Device) BoardPage {
 
 func pretend() BoardPage {
 	p := board(Link{}, greenhouse(), nil)
-	p.Holder, p.Pretend = "Operator", true
+	p.Holder, p.Pretend = "Operator", []string{"home/local/k1/publish", "home/local/k2/publish"}
 	return p
 }
 
@@ -120,7 +120,7 @@ func limited() BoardPage {
 // changed is the same board while somebody changes it.
 func changed() BoardPage {
 	p := limited()
-	p.Changing.On, p.Changing.Saved = true, true
+	p.Changing.On, p.Changing.Said = true, ChangeWords(ChangeSaved)
 	for i, g := range p.Groups {
 		p.Groups[i].Form = &SettingForm{Entity: g.Entity, Of: g.Name, Name: g.Device.Name, Usual: DeviceName(g.Entity), Changed: g.Device.Name != ""}
 		for j, c := range g.Cards {

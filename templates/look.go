@@ -60,6 +60,7 @@ func (p *BoardPage) Arrange(cards []Card, devices map[string]Device, now time.Ti
 		}
 		p.Groups[i].add(c, now)
 	}
+	CallApart(p.Groups)
 	slices.SortStableFunc(p.Groups, before)
 	if !p.Changing.On { // whoever changes the order sees it as it is
 		slices.SortStableFunc(p.Groups, func(a, b Group) int { return order(!a.needsAttention(), !b.needsAttention()) })
@@ -73,6 +74,22 @@ func newGroup(entity string, d Device, link Link, now time.Time) Group {
 	g.Name = cmp.Or(d.Name, g.Name)
 	g.State, g.Silent = d.state(g.Look, now), d.silence(g.Look, now)
 	return g
+}
+
+// CallApart puts the place to the names that several devices on show have.
+func CallApart(groups []Group) {
+	names := map[string]int{}
+	for _, g := range groups {
+		if !g.Hidden {
+			names[g.Name]++
+		}
+	}
+	for i, g := range groups {
+		groups[i].Called = g.Name
+		if names[g.Name] > 1 {
+			groups[i].Called += inBrackets(g.Place)
+		}
+	}
 }
 
 // add puts a card where it belongs. What is about the device itself is folded away, unless it needs attention.
@@ -280,7 +297,7 @@ func summary(all []Group, link Link, now time.Time) string {
 				values++
 			}
 			if c.needsAttention() {
-				beyond = append(beyond, g.Name+" "+inSentence(c.Label)+" is "+c.Attention)
+				beyond = append(beyond, g.Called+" "+inSentence(c.Label)+" is "+c.Attention)
 			}
 		}
 	}
@@ -311,7 +328,7 @@ func quietWords(quiet []Group, all int, now time.Time) string {
 	if len(quiet) == 0 {
 		return ""
 	}
-	name, since := quiet[0].Name, clock(quiet[0].Device.Heard, now)
+	name, since := quiet[0].Called, clock(quiet[0].Device.Heard, now)
 	switch {
 	case all == 1:
 		return name + " is quiet since " + since + "."

@@ -81,9 +81,9 @@ type BoardPage struct {
 	Topics   []string // what this server hears from a broker of any kind, where what is sent is for a device; none elsewhere
 	Ways     []string // that this page may go, best first: "direct", "socket", "stream", "poll"
 	Settings Settings
-	Link     Link   // our own with the devices' broker
-	Pretend  bool   // all that is shown is of a pretend greenhouse
-	Zone     string // of the times that are printed: "UTC"
+	Link     Link     // our own with the devices' broker
+	Pretend  []string // topics of the pretend greenhouse, where all that is shown is of it
+	Zone     string   // of the times that are printed: "UTC"
 
 	Groups   []Group // from [BoardPage.Arrange], as is the next
 	Summary  string  // what needs attention, or that nothing does, in one sentence
@@ -129,6 +129,7 @@ type Group struct {
 	Entity string
 	Name   string // "Temp sensor"
 	Place  string // "Smart home, living room"; may be empty
+	Called string // in sentences: the name, and the place where another device has the same name
 	Rank   int    // where the owner wants it among the others, from 1; 0: by name, behind those
 	Hidden bool   // by the owner
 	Device Device

@@ -29,11 +29,31 @@ func PlaceOf(entity, reading string) string {
 
 // Changing is what a board shows of changing it.
 type Changing struct {
-	On      bool // the forms are printed
-	Saved   bool // the page comes after something was saved
-	Ordered bool // this board has an order of its own
+	On      bool   // the forms are printed
+	Said    string // of what was changed just before; may be empty
+	Ordered bool   // this board has an order of its own
 	Hidden  []HiddenThing
 	Wishes  []Wish
+}
+
+// How a change may end, as the address of the page that follows says it.
+const (
+	ChangeSaved = "saved"
+	ChangeFirst = "first"
+	ChangeLast  = "last"
+)
+
+// ChangeWords says how a change ended; nothing for anything else.
+func ChangeWords(ended string) string {
+	switch ended {
+	case ChangeSaved:
+		return "Saved."
+	case ChangeFirst:
+		return "It stands first already."
+	case ChangeLast:
+		return "It stands last already."
+	}
+	return ""
 }
 
 // Wish is what is set about a value, or about a device, which has no reading; for the scripts.

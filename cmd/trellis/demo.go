@@ -23,7 +23,8 @@ type pretend struct {
 	account account
 	log     *slog.Logger
 
-	topics sync.Map // on which its devices speak
+	mu     sync.Mutex
+	topics []string // on which its devices speak
 }
 
 // run gives every device its key and lets them talk until ctx ends. Keys are kept nowhere, so each start gives the
@@ -50,7 +51,9 @@ func (p *pretend) run(ctx context.Context, at net.Addr) error {
 		if err != nil {
 			return fmt.Errorf("key of the pretend device %s: %w", name, err)
 		}
-		p.topics.Store(sub.PublishTopic(key.JTI), true)
+		p.mu.Lock()
+		p.topics = append(p.topics, sub.PublishTopic(key.JTI))
+		p.mu.Unlock()
 		logins[name] = demo.Login{Sub: key.Sub, JTI: key.JTI, Key: key.Key}
 	}
 	err = demo.Run(ctx, demo.Config{Broker: net.JoinHostPort(reach(at), port(at)), Logins: logins, Past: past, Log: p.log})
@@ -60,13 +63,14 @@ func (p *pretend) run(ctx context.Context, at net.Addr) error {
 	return err
 }
 
-// speaks says whether one of its devices speaks on a topic. A nil pretend has none.
-func (p *pretend) speaks(topic string) bool {
+// speaksOn gives the topics on which its devices speak. A nil pretend has none.
+func (p *pretend) speaksOn() []string {
 	if p == nil {
-		return false
+		return nil
 	}
-	_, its := p.topics.Load(topic)
-	return its
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.topics)
 }
 
 // fresh says whether the greenhouse is run in this folder for the first time: none of its devices has a key yet.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -11,28 +12,23 @@ import (
 	"trellis/server"
 )
 
+// defaultListen is where a server listens that was told nothing.
+const defaultListen = ":8080"
+
 // linkLife is how long a one-time link is good for.
 const linkLife = time.Hour
 
 type linkCommand struct {
 	folder
-	Listen    string `help:"As for serve: it is where the link points." default:":8080"`
-	PublicURL string `name:"public-url" help:"As for serve." placeholder:"URL"`
+	Listen    string `help:"As for serve, where the link is to point elsewhere than to the server that runs, or last ran, on the folder." placeholder:"ADDRESS"`
+	PublicURL string `name:"public-url" help:"As for serve; so too." placeholder:"URL"`
 }
 
 // Run prints a link for a server that runs, or will run, on the same folder.
 func (c *linkCommand) Run(ctx context.Context, con console) error {
-	public, err := (&serveCommand{PublicURL: c.PublicURL}).publicURL()
+	base, err := c.base()
 	if err != nil {
 		return err
-	}
-	at, err := net.ResolveTCPAddr("tcp", c.Listen)
-	if err != nil {
-		return wrongUse("--listen=%s: should be host:port or :port", c.Listen)
-	}
-	base := baseURL("", at)
-	if public != nil {
-		base = baseURL(c.PublicURL, at)
 	}
 	return withState(ctx, c.Data, false, func(st *state) error {
 		link, err := operatorLink(ctx, st.store, base)
@@ -42,6 +38,21 @@ func (c *linkCommand) Run(ctx context.Context, con console) error {
 		_, err = fmt.Fprintln(con.out, link)
 		return err
 	})
+}
+
+// base is the address of the pages: as it is given, else as the server noted it.
+func (c *linkCommand) base() (string, error) {
+	if _, err := (&serveCommand{PublicURL: c.PublicURL}).publicURL(); err != nil {
+		return "", err
+	}
+	if base := noted(c.Data, addressNote); base != "" && c.Listen == "" && c.PublicURL == "" {
+		return base, nil
+	}
+	at, err := net.ResolveTCPAddr("tcp", cmp.Or(c.Listen, defaultListen))
+	if err != nil {
+		return "", wrongUse("--listen=%s: should be host:port or :port", c.Listen)
+	}
+	return baseURL(c.PublicURL, at), nil
 }
 
 // operatorLink makes a one-time code and puts it behind the # of the address, where no log and no proxy sees it.

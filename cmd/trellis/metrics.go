@@ -48,6 +48,9 @@ func (m *metrics) check() (err error) {
 }
 
 func readToken(file string) (string, error) {
+	if _, err := private(file); err != nil {
+		return "", wrongUse("--metrics-token-file: %v", err)
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return "", wrongUse("--metrics-token-file: %v", err)

@@ -18,7 +18,10 @@ func TestNumbersAreNotToldToEverybody(t *testing.T) {
 		}
 		return path
 	}
-	good := file("good", "0123456789abcdef\n")
+	good, open := file("good", "0123456789abcdef\n"), file("open", "0123456789abcdef\n")
+	if err := os.Chmod(open, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for name, tt := range map[string]struct {
 		metrics
 		wrong string // words of the refusal
@@ -36,6 +39,7 @@ func TestNumbersAreNotToldToEverybody(t *testing.T) {
 		"a token and nothing to tell":      {metrics{MetricsTokenFile: good}, "needs --metrics"},
 		"no such file":                     {metrics{Metrics: ":0", MetricsTokenFile: dir + "/none"}, "no such file"},
 		"a folder":                         {metrics{Metrics: ":0", MetricsTokenFile: dir}, "is a directory"},
+		"a token that others can read":     {metrics{Metrics: ":0", MetricsTokenFile: open}, "can be read by others (mode 0644): make it 0600"},
 		"an empty token":                   {metrics{Metrics: ":0", MetricsTokenFile: file("empty", "\n")}, "16 letters or more"},
 		"a token that is soon guessed":     {metrics{Metrics: ":0", MetricsTokenFile: file("short", "0123456789abcde")}, "16 letters or more"},
 		"what is no token":                 {metrics{Metrics: ":0", MetricsTokenFile: file("words", "a file of something else")}, "16 letters or more"},

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -11,10 +12,11 @@ import (
 	"trellis/access"
 )
 
-// Notes in a folder, for commands beside its server: whose keys it takes, and whose broker it shows.
+// Notes in a folder, for commands beside its server: whose keys it takes, whose broker it shows, and where its pages are.
 const (
 	serviceNote = "upstream"
 	brokerNote  = "broker"
+	addressNote = "address"
 )
 
 // note writes down what is true of this run; nothing takes a note away.
@@ -29,7 +31,7 @@ func note(dir, name, text string) error {
 		err = os.WriteFile(file, []byte(text+"\n"), 0o600)
 	}
 	if err != nil {
-		return fmt.Errorf("note what stands behind this server: %w", err)
+		return fmt.Errorf("note how this server is run: %w", err)
 	}
 	return nil
 }
@@ -43,8 +45,8 @@ func noted(dir, name string) string {
 	return strings.TrimSpace(string(text))
 }
 
-// noteFront writes down what stands behind this server.
-func (c *serveCommand) noteFront() error {
+// notes writes down what stands behind this server, and the address of its pages.
+func (c *serveCommand) notes(at net.Addr) error {
 	service, broker := "", ""
 	if c.behind != nil {
 		service = c.behind.service.String()
@@ -52,7 +54,7 @@ func (c *serveCommand) noteFront() error {
 	if c.other != nil {
 		broker = c.other.address.Host
 	}
-	return errors.Join(note(c.Data, serviceNote, service), note(c.Data, brokerNote, broker))
+	return errors.Join(note(c.Data, serviceNote, service), note(c.Data, brokerNote, broker), note(c.Data, addressNote, baseURL(c.PublicURL, at)))
 }
 
 // frontOf reads what service the server of a folder stands in front of.

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"unicode"
 
@@ -106,12 +105,9 @@ const maxPassword = 65535
 
 // readPassword reads a password out of a file that nobody else can read; a line's end behind it is not a part of it.
 func readPassword(file string) (string, error) {
-	info, err := os.Stat(file)
+	info, err := private(file)
 	if err != nil {
 		return "", err
-	}
-	if mode := info.Mode().Perm(); mode&openTo(file) != 0 && runtime.GOOS != "windows" {
-		return "", fmt.Errorf("%s can be read by others (mode %04o): make it 0600", file, mode)
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxPassword {
 		return "", fmt.Errorf("%s holds no password", file)
@@ -122,14 +118,6 @@ func readPassword(file string) (string, error) {
 		err = fmt.Errorf("%s is empty", file)
 	}
 	return password, err
-}
-
-// openTo is whom a file with a password must not be open to. Systemd writes who may read a credential behind the rights of the group.
-func openTo(file string) os.FileMode {
-	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" && filepath.Dir(file) == filepath.Clean(dir) {
-		return 0o007
-	}
-	return 0o077
 }
 
 // startOther builds every part that stands in front of any broker.

@@ -103,7 +103,7 @@ func (c *serveCommand) Run(ctx context.Context, con console) (err error) {
 	if err := errors.Join(state.store.Resume(ctx), state.store.EndPresses(ctx)); err != nil {
 		return err
 	}
-	if err := c.noteFront(); err != nil {
+	if err := c.notes(doors.http.Addr()); err != nil {
 		return err
 	}
 	if !static.Built() {
@@ -202,7 +202,7 @@ func (c *serveCommand) start(ctx context.Context, st *state, public *url.URL, lo
 	s.web = server.New(server.Config{
 		Keys: st.keys, Store: st.store, Past: st.store, Moments: st.store, Pages: hub, Devices: b.ServeFrom, Healthy: s.healthy, Recording: kept.Recording, Probe: b.Probe, JWKS: st.signer.JWKS(), Outbox: box,
 		Account: c.Account, Region: c.Region, PublicURL: public, Proxies: c.TrustedProxy, Log: log,
-		Limits: c.limits(), Ways: c.Ways, Counted: s.counted(), Pretend: greenhouse.speaks,
+		Limits: c.limits(), Ways: c.Ways, Counted: s.counted(), Pretend: greenhouse.speaksOn,
 	})
 	return s, nil
 }

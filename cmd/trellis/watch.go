@@ -122,6 +122,9 @@ const maxKeyFile = 64 << 10
 func readKey(file string) (string, error) {
 	in := os.Stdin
 	if file != "-" {
+		if _, err := private(file); err != nil {
+			return "", fmt.Errorf("--key-file: %w", err)
+		}
 		opened, err := os.Open(file)
 		if err != nil {
 			return "", fmt.Errorf("--key-file: %w", err)

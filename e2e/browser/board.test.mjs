@@ -152,3 +152,22 @@ test("the stream shows messages to the letter, can be paused and searched", asyn
   who.calm();
   await who.close();
 });
+
+test("the board is no pretend one any more once a device of one's own speaks", async () => {
+  const who = await visitor(browser);
+  const page = await who.page();
+  await enter(page, await demo.newLink());
+  await live(page);
+  await page.getByTestId("pretend").waitFor();
+  const barn = await demo.key("barn");
+  await page.evaluate(() => {
+    const text = document.querySelector('[data-reading="temperature"] [data-value]');
+    new MutationObserver(() => (text.dataset.again = "")).observe(text, { childList: true, characterData: true, subtree: true });
+  });
+  await page.locator("[data-again]").waitFor(); // what the greenhouse goes on to say changes nothing
+  assert.equal(await page.getByTestId("pretend").count(), 1);
+  await demo.send(barn, { level: 2 });
+  await page.getByTestId("pretend").waitFor({ state: "detached" });
+  who.calm();
+  await who.close();
+});

@@ -294,6 +294,7 @@ test("what is read aloud begins with what needs attention, in the words of the c
   await server.send(ward, { entity: "ward:attic", data: { level: 2 } });
   await server.seed(ward, [
     ...said("ward:hall", 5 * minute, minute, 2 * day, () => ({ humidity: 60 })),
+    ...said("ward:shed:hall", 5 * minute, minute, 2 * day, () => ({ humidity: 61 })), // of the same name
     ...said("ward:cellar", 5 * minute, 22 * minute, 2 * day, () => ({ level: 3 })),
     ...said("ward:garden", 10 * minute, 17 * minute, 2 * day, () => ({ moisture: 41 })),
     ...said("ward:stove", 5 * minute, minute, 2 * day, () => ({ humidity: 20, temperature: 34 })),
@@ -304,15 +305,16 @@ test("what is read aloud begins with what needs attention, in the words of the c
   assert.equal(await set({ do: "hide", entity: "ward:attic" }), 200);
   await page.reload();
   await live(page);
-  await page.locator("[data-summary]").filter({ hasText: /^1 of 4 is quiet: .* Stove temperature is above 30 °C\.$/ }).waitFor();
+  await page.locator("[data-summary]").filter({ hasText: /^1 of 5 is quiet: .* Stove temperature is above 30 °C\.$/ }).waitFor();
   await page.getByRole("button", { name: "Read me the values" }).click();
   const words = await page.getByTestId("status").textContent();
   assert.equal(
     words.replace(/\d\d:\d\d/g, "12:00").replace(/\d+ min ago/g, "5 min ago"),
-    "1 of 4 is quiet: Cellar, since 12:00. Stove temperature is above 30 °C. " +
+    "1 of 5 is quiet: Cellar, since 12:00. Stove temperature is above 30 °C. " +
       "Cellar: Quiet since 12:00 (usually every 5 min). Stove: Temperature 34 °C, above 30 °C, 5 min ago. " +
       "Cellar: Level 3, 5 min ago. Stove: Humidity 20 %, 5 min ago. " +
-      "Garden: Last heard 5 min ago (usually every 10 min); Moisture 41 %, 5 min ago. Hall: Humidity 60 %, 5 min ago.",
+      "Garden: Last heard 5 min ago (usually every 10 min); Moisture 41 %, 5 min ago. Hall (Ward): Humidity 60 %, 5 min ago. " +
+      "Hall (Ward, shed): Humidity 61 %, 5 min ago.",
   );
   assert.equal(await page.locator("[data-aloud]").textContent(), words);
   who.calm();

@@ -131,6 +131,8 @@ for (const javaScriptEnabled of [true, false]) {
     await order(attic, hall, name);
     await press("Move down");
     await order(attic, name, hall);
+    await press("Move down");
+    await said(page, "It stands last already.");
     await press("Move up");
     await order(attic, hall, name);
     await page.getByRole("link", { name: "Done" }).click();

@@ -56,6 +56,7 @@ const linkTo = summary.dataset.linkTo ?? "";
 const dropped = find(document, "[data-dropped]");
 const empty = find(document, "[data-empty]");
 const read = find(document, "[data-read]");
+const pretend = document.querySelector<HTMLElement>("[data-pretend]");
 const listening = find(document, '[data-step="listening"]');
 let lost = Number(summary.dataset.lost ?? 0); // since when the server had no link when it printed this page
 let upstream: Upstream | null = null; // how the server's own link is, while it is down
@@ -115,6 +116,7 @@ function take(heard: Heard, listed: boolean): void {
   if (seen.size > 2000) seen.delete(seen.values().next().value ?? "");
   const envelope = parse(heard.payload);
   if (envelope) board.hear(envelope, heard.at + skew);
+  if (!envelope?.byHand && !pretend?.dataset.pretend?.split(" ").includes(heard.topic)) pretend?.remove(); // it is somebody's now
   if (!listed) return;
   if (developer) developer.hear(heard);
   else early = newest([...early, heard], 1000, 8 * mib, (h) => h.payload.length + h.topic.length);

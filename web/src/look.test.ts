@@ -1,7 +1,18 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { before, cardWord, type Device, type Look, lookOf, sentence, silenceOf, stateOf, stranger } from "./look";
+import {
+  before,
+  callApart,
+  cardWord,
+  type Device,
+  type Look,
+  lookOf,
+  sentence,
+  silenceOf,
+  stateOf,
+  stranger,
+} from "./look";
 import { entityWords, span } from "./words";
 
 process.env.TZ = "UTC";
@@ -58,8 +69,13 @@ test("devices look as the server says", () => {
 
 test("the sentence on top is the server's", () => {
   for (const v of vectors.sentences) {
-    const told = v.devices.map((d) => {
-      const { name } = entityWords(d.id);
+    const named = v.devices.map((d) => {
+      const { name, place } = entityWords(d.id);
+      return { name, where: place, called: "" };
+    });
+    callApart(named);
+    const told = v.devices.map((d, at) => {
+      const name = named[at]?.called ?? "";
       const device = { heard: now - (d.silent ?? 0) * 1000, rhythm: d.rhythm, usual: 300_000, old: 0, quiet: 825_000 };
       const beyond = (d.beyond ?? []).map((words, i) => `${name} value ${i + 1} is ${words}`);
       return { name, device, look: lookOf(device, now, true), values: d.values, minor: 0, beyond };

@@ -65,6 +65,13 @@ export function usually(d: Device): string {
 /** hasRhythm says whether anything is known of when a device speaks. */
 export const hasRhythm = (d: Device): boolean => d.rhythm === "events" || usually(d) !== "";
 
+/** callApart names devices for sentences: those that share a name with their places. */
+export function callApart(all: readonly { readonly name: string; readonly where: string; called: string }[]): void {
+  const names = new Map<string, number>();
+  for (const { name } of all) names.set(name, (names.get(name) ?? 0) + 1);
+  for (const g of all) g.called = names.get(g.name) !== 1 && g.where ? `${g.name} (${g.where})` : g.name;
+}
+
 /** A device as the sentence on top speaks of it. */
 export interface Told {
   readonly name: string;

@@ -157,20 +157,20 @@ async function changeField(form: HTMLFormElement, field: HTMLInputElement | HTML
 
 async function send(form: HTMLFormElement, asked: FormData): Promise<void> {
   speak("");
-  const { refused, all } = await post(asked);
+  const { words, all } = await post(asked);
   const said = form.querySelector("[data-change-said]");
   if (!all) {
-    if (said) put(said, refused);
-    speak(refused);
+    if (said) put(said, words);
+    speak(words);
     return;
   }
-  if (said) put(said, say.saved);
+  if (said) put(said, words);
   const next = asked.get("do") === "hide" ? behind(form) : null;
   const moved = ["up", "down", "order", "show"].includes(String(asked.get("do")));
   await changed(all, moved);
   await fresh();
   if (moved) document.activeElement?.scrollIntoView({ block: "nearest" });
-  speak(next ? say.hidden : say.saved);
+  speak(next ? say.hidden : words);
   next?.focus();
   if (document.activeElement !== document.body) return;
   const rest = document.querySelector<HTMLElement>("[data-hidden]:not([hidden]) summary"); // what was pressed is gone
@@ -186,8 +186,8 @@ function behind(form: HTMLFormElement): HTMLElement {
   return next ?? find(document, "[data-change]");
 }
 
-/** post gives what is set from now on, or the words of a refusal. */
-async function post(asked: FormData): Promise<{ refused: string; all?: readonly Wish[] }> {
+/** post gives what is set from now on unless it was refused, and the words for either. */
+async function post(asked: FormData): Promise<{ words: string; all?: readonly Wish[] }> {
   const abort = new AbortController();
   const limit = setTimeout(() => abort.abort(), within);
   try {
@@ -197,11 +197,11 @@ async function post(asked: FormData): Promise<{ refused: string; all?: readonly 
       body: new URLSearchParams([...asked].map(([name, value]): [string, string] => [name, String(value)])),
       signal: abort.signal,
     });
-    const body = (await answer.json().catch(() => ({}))) as { settings?: Wish[]; message?: string };
-    if (answer.ok && body.settings) return { refused: "", all: body.settings };
-    return { refused: body.message || say.notSaved };
+    const body = (await answer.json().catch(() => ({}))) as { settings?: Wish[]; said?: string; message?: string };
+    if (answer.ok && body.settings) return { words: body.said ?? "", all: body.settings };
+    return { words: body.message || say.notSaved };
   } catch {
-    return { refused: say.notSaved };
+    return { words: say.notSaved };
   } finally {
     clearTimeout(limit);
   }

@@ -97,7 +97,7 @@ class Teller {
     }
     const [after, { quiet, back }] = told(watch, before, board, seen);
     const of = (entity: string) => groups.get(entity) as Group;
-    const returned = back.map((b) => ({ ...b, name: of(b.entity).name }));
+    const returned = back.map((b) => ({ ...b, name: of(b.entity).called }));
     const silent = quiet.map((q) => this.silence(of(q.entity)));
     const all: Words[] = [];
     if (blind && missed(before, board, blind)) all.push(missedWords(blind, place, at));
@@ -113,7 +113,7 @@ class Teller {
     const card = group.element.querySelector("[data-cards] > .card:not([hidden]) .card-value");
     const part = (name: string) => card?.querySelector(name)?.textContent ?? "";
     const last = `${part("[data-value]")} ${part("[data-unit]")}`.trim();
-    return { name: group.name, heard: group.device.heard, usual: this.place.usually(group.device), last };
+    return { name: group.called, heard: group.device.heard, usual: this.place.usually(group.device), last };
   }
 
   /** show says it on the page, newest first, and once to a screen reader. */

@@ -1,5 +1,5 @@
 import { type Envelope, when } from "../envelope";
-import { before, type Device, sentence } from "../look";
+import { before, callApart, type Device, sentence } from "../look";
 import { type Reading, readings } from "../reading";
 import { mostMissing, Shelf } from "../shelf";
 import { Turns } from "../turns";
@@ -138,7 +138,9 @@ export class Board {
   /** onShow gives the devices that nobody has hidden as they should stand, each with its cards. */
   private onShow(): [Group, Card[]][] {
     const of = this.byEntity();
-    return this.inOrder(of).flatMap((g) => (g.element.hidden ? [] : [[g, of.get(g.entity) ?? []]]));
+    const shown = this.inOrder(of).filter((g) => !g.element.hidden);
+    callApart(shown);
+    return shown.map((g) => [g, of.get(g.entity) ?? []]);
   }
 
   /** arrange moves only what stands in a wrong place. */

@@ -11,9 +11,12 @@ export class Group {
   placed!: Placed;
   /** It is on the screen, or nearly. */
   near = true;
+  /** What sentences call it: another device on the board may have the same name. */
+  called = "";
   private deaf = 0; // for how long we could not hear since its last sign of life, beyond what the server has counted
   private ticked = 0;
   private readonly heading: HTMLElement;
+  private readonly placeName: HTMLElement;
   private readonly state: HTMLElement;
   private readonly help: HTMLDetailsElement;
   private readonly silence: HTMLElement;
@@ -31,6 +34,7 @@ export class Group {
       quiet: Number(data.quiet ?? 0),
     };
     this.heading = find(element, "[data-group-name]");
+    this.placeName = find(element, "[data-group-place]");
     this.state = find(element, "[data-group-state]");
     this.help = find(element, "[data-help]");
     this.silence = find(element, "[data-silence]");
@@ -58,6 +62,10 @@ export class Group {
 
   get name(): string {
     return this.heading.textContent ?? "";
+  }
+
+  get where(): string {
+    return this.placeName.textContent ?? "";
   }
 
   get rank(): number {
@@ -108,12 +116,12 @@ export class Group {
   told(cards: readonly Card[]): Told {
     const major = cards.filter((c) => !c.folded);
     return {
-      name: this.name,
+      name: this.called,
       device: this.device,
       look: this.look,
       values: major.filter((c) => !c.hidden).length,
       minor: cards.length - major.length,
-      beyond: major.filter((c) => c.needs).map((c) => `${this.name} ${inSentence(c.label)} is ${c.attention}`),
+      beyond: major.filter((c) => c.needs).map((c) => `${this.called} ${inSentence(c.label)} is ${c.attention}`),
     };
   }
 
@@ -123,6 +131,6 @@ export class Group {
     const own = seen.some((c) => !c.folded) ? seen.filter((c) => !c.folded) : seen;
     const words = own.filter((c) => c.needs === needs).map((c) => c.sentence(now));
     if (this.look !== "live" && (this.look === "quiet") === needs) words.unshift(this.state.textContent ?? "");
-    return words.length > 0 ? [`${this.name}: ${words.join("; ")}.`] : [];
+    return words.length > 0 ? [`${this.called}: ${words.join("; ")}.`] : [];
   }
 }
