@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -97,5 +98,44 @@ func TestNobodyWaitsForARhythmInATurn(t *testing.T) {
 			close(end)
 			done.Wait()
 		})
+	}
+}
+
+// A silence is as long in a chart of a month as in one of a day, though steps of the month are longer than it.
+func TestASilenceIsAsLongInEveryChart(t *testing.T) {
+	s, now, shed, _ := absence(t, nil) // the shed is silent from 13:40 to 14:30
+	grant := access.KeyGrant(access.Subject{Account: "home", Region: "local", Entity: "shed"}, shed.JTI, time.Time{})
+	if err := s.server.learn(t.Context(), grant, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	quietIn := func(span spanName) (all []string) {
+		t.Helper()
+		st, err := s.server.stretchOf(t.Context(), grant, asked{entity: "shed", reading: "temp_c", span: span}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range st.Gaps {
+			all = append(all, b.From.Format("15:04")+"-"+b.To.Format("15:04"))
+		}
+		return all
+	}
+	for _, span := range []spanName{"day", "week", "month"} {
+		if got := quietIn(span); !slices.Equal(got, []string{"13:40-14:30"}) {
+			t.Errorf("in a %s: %v", span, got)
+		}
+	}
+}
+
+func TestWhatWasSentLateLeavesTheRestOfASilence(t *testing.T) {
+	began := time.Date(2026, 5, 1, 12, 0, 20, 0, time.UTC)
+	at := func(minutes int) time.Time { return began.Truncate(time.Minute).Add(time.Duration(minutes) * time.Minute) }
+	st := stretch{From: at(-60), To: at(60), Every: time.Minute}
+	for _, minutes := range []int{-10, 0, 20, 50} {
+		st.Points = append(st.Points, history.Point{At: at(minutes)})
+	}
+	got := pauses(st, silence{from: began, to: at(50).Add(10 * time.Second)}, st.To)
+	want := []blank{{From: began, To: at(20)}, {From: at(21), To: at(50).Add(10 * time.Second)}}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

@@ -129,8 +129,8 @@ func (s *Server) blanks(ctx context.Context, g access.Grant, entity string, from
 	return all, nil
 }
 
-// drawSilences finds when the device itself said nothing for longer than usual. A reading need not be in every message, so where it has no points its
-// device may have spoken; and one that sends late what it measured was silent where there are points.
+// drawSilences finds when the device itself said nothing for longer than usual. One that sends late what it measured was silent where there are
+// points: what is left of its silence there is drawn.
 func (s *Server) drawSilences(ctx context.Context, g access.Grant, a asked, st *stretch, now time.Time) error {
 	topics, _, err := s.speaksOn(ctx, g, a.entity)
 	if err != nil || len(st.Points) == 0 {
@@ -143,7 +143,7 @@ func (s *Server) drawSilences(ctx context.Context, g access.Grant, a asked, st *
 	}
 	for _, one := range quiet {
 		words := "Quiet" + templates.Usually(string(one.rhythm.Kind), one.rhythm.Usual)
-		for _, p := range pauses(*st, to) {
+		for _, p := range pauses(*st, one, to) {
 			hush := blank{Words: words, Quiet: true, From: later(p.From, one.from), To: earlier(p.end(to), one.end(to))}
 			if !hush.From.Before(hush.To) || !one.rhythm.Quiet(hush.From, hush.To) {
 				continue
@@ -158,19 +158,19 @@ func (s *Server) drawSilences(ctx context.Context, g access.Grant, a asked, st *
 	return nil
 }
 
-// pauses are the times between what was heard of a reading.
-func pauses(st stretch, to time.Time) (all []blank) {
-	last := time.Time{}
+// pauses are the times of a silence in which nothing was measured: all of it, however short the silence is in a chart of coarse steps, or what lies
+// between the steps of which something came later.
+func pauses(st stretch, one silence, to time.Time) (all []blank) {
+	last := later(st.From, one.from)
 	for _, p := range st.Points {
-		if !last.IsZero() && p.At.After(last) {
-			all = append(all, blank{From: last, To: p.At})
+		until := p.At.Add(st.Every)
+		if !p.At.After(last) || until.After(one.end(to)) {
+			continue // it began before, or ended after
 		}
-		last = p.At.Add(st.Every)
+		all = append(all, blank{From: last, To: p.At})
+		last = until
 	}
-	if !last.IsZero() && last.Before(to) {
-		all = append(all, blank{From: last})
-	}
-	return all
+	return append(all, blank{From: last, To: one.to})
 }
 
 // outside is what of a time lies in none of these, but for those in which the device was quiet.
