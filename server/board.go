@@ -52,7 +52,7 @@ func (s *Server) home(c echo.Context) error {
 		Operator: g.KeyID == "",
 		Settings: templates.Settings{Subscribe: g.Subscribe, Entity: g.Subject.Entity, Now: s.Now()},
 		Link:     s.linkOf(g),
-		Zone:     s.Now().Format("MST"),
+		Zone:     templates.ZoneWords(s.Now()),
 		Recorded: s.recorded(g),
 		Pretend:  s.pretends(g, values),
 	}

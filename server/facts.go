@@ -13,6 +13,7 @@ import (
 	"trellis/access"
 	"trellis/history"
 	"trellis/message"
+	"trellis/templates"
 )
 
 // rooms are what a device has left of something, as it says itself: the name of that, of the whole of it, and for people. web/src/view/card.ts
@@ -110,7 +111,7 @@ func (s *Server) keyOf(d heardDevice) []string {
 	if why == nil || at.Before(d.at) { // it has spoken since, so that is no reason
 		return nil
 	}
-	when := at.In(s.Now().Location()).Format("2 Jan, 15:04 MST")
+	when := templates.LogTime(at, s.Now())
 	if errors.Is(why, access.ErrKeyExpired) {
 		return []string{"Its access key ended on " + when + ": it needs a new one."}
 	}

@@ -128,7 +128,9 @@ func TestASilenceIsAsLongInEveryChart(t *testing.T) {
 
 func TestWhatWasSentLateLeavesTheRestOfASilence(t *testing.T) {
 	began := time.Date(2026, 5, 1, 12, 0, 20, 0, time.UTC)
-	at := func(minutes int) time.Time { return began.Truncate(time.Minute).Add(time.Duration(minutes) * time.Minute) }
+	at := func(minutes int) time.Time {
+		return began.Truncate(time.Minute).Add(time.Duration(minutes) * time.Minute)
+	}
 	st := stretch{From: at(-60), To: at(60), Every: time.Minute}
 	for _, minutes := range []int{-10, 0, 20, 50} {
 		st.Points = append(st.Points, history.Point{At: at(minutes)})

@@ -112,7 +112,7 @@ func stageWords(p Press, now time.Time, clock string) string {
 
 // printedStage is stageWords without a browser, which alone knows what time it is where it is.
 func printedStage(p Press, now time.Time) string {
-	return stageWords(p, now, p.Settled.In(now.Location()).Format("15:04 MST"))
+	return stageWords(p, now, zoned("15:04", p.Settled, now))
 }
 
 // Amount says a number with its unit: "19 °C".
@@ -210,8 +210,14 @@ func DeviceWords(name, entity string) string {
 	return name + ", " + place
 }
 
-// logTime is when something was pressed, where no script says it in the reader's own time.
-func logTime(t, now time.Time) string { return t.In(now.Location()).Format("2 Jan, 15:04 MST") }
+// LogTime is when something was pressed, where no script says it in the reader's own time.
+func LogTime(t, now time.Time) string { return zoned("2 Jan, 15:04", t, now) }
+
+// zoned writes a time by the clock of now, and says whose that is.
+func zoned(layout string, t, now time.Time) string {
+	t = t.In(now.Location())
+	return t.Format(layout) + " " + ZoneWords(t)
+}
 
 func pressedWhat(p Press) string {
 	if p.Chosen == "" {

@@ -663,7 +663,7 @@ func buttonOwner(b Buttons) templ.Component {
 						return templ_7745c5c3_Err
 					}
 					var templ_7745c5c3_Var38 string
-					templ_7745c5c3_Var38, templ_7745c5c3_Err = templ.JoinStringErrs(logTime(p.Pressed, b.Now))
+					templ_7745c5c3_Var38, templ_7745c5c3_Err = templ.JoinStringErrs(LogTime(p.Pressed, b.Now))
 					if templ_7745c5c3_Err != nil {
 						return templ.Error{Err: templ_7745c5c3_Err, FileName: `button.templ`, Line: 104, Col: 117}
 					}

@@ -344,7 +344,16 @@ func zoneName(at time.Time) string {
 	if name := at.Location().String(); name != "Local" && name != "" {
 		return name
 	}
-	return at.Format("MST")
+	return ZoneWords(at)
+}
+
+// ZoneWords is what people call the zone of a time; one that has no such name is told by how far it is from UTC.
+func ZoneWords(at time.Time) string {
+	name := at.Format("MST")
+	if strings.HasPrefix(name, "+") || strings.HasPrefix(name, "-") {
+		return "UTC" + at.Format("-07:00")
+	}
+	return name
 }
 
 func dayID(n int) string { return "day-" + strconv.Itoa(n) }

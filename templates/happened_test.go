@@ -102,3 +102,18 @@ func TestWhatIsFirstOnRecordNeedNotBeNew(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestZonesAreNamedAsPeopleKnowThem(t *testing.T) {
+	for zone, want := range map[string]string{"UTC": "UTC", "Europe/Berlin": "CEST", "Asia/Kathmandu": "UTC+05:45", "Etc/GMT+1": "UTC-01:00"} {
+		in, err := time.LoadLocation(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := ZoneWords(moment.In(in)); got != want {
+			t.Errorf("%s is called %q, want %q", zone, got, want)
+		}
+		if got, want := LogTime(moment, moment.In(in)), moment.In(in).Format("2 Jan, 15:04")+" "+want; got != want {
+			t.Errorf("in %s %q, want %q", zone, got, want)
+		}
+	}
+}

@@ -142,3 +142,13 @@ type Group struct {
 }
 
 func (g Group) headingID() string { return PlaceOf(g.Entity, "") }
+
+func (g Group) placeID() string { return "at-" + idOf(g.Entity) }
+
+// labels are what names a device for those who cannot see where it stands: others may have its name.
+func (g Group) labels() string {
+	if g.Place == "" {
+		return g.headingID()
+	}
+	return g.headingID() + " " + g.placeID()
+}

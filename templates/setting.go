@@ -1,6 +1,9 @@
 package templates
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // SettingForm changes how a value or a device is shown, where it is shown.
 type SettingForm struct {
@@ -22,10 +25,13 @@ type SettingForm struct {
 // PlaceOf is the id of a device's heading, or of a value's card while it can be changed.
 func PlaceOf(entity, reading string) string {
 	if reading == "" {
-		return "of-" + entity
+		return "of-" + idOf(entity)
 	}
 	return "of-" + entity + "/" + reading
 }
+
+// idOf makes an id of a name that other elements can refer to by it: there, a space ends an id.
+func idOf(name string) string { return strings.Join(strings.Fields(name), "_") }
 
 // Changing is what a board shows of changing it.
 type Changing struct {

@@ -162,9 +162,9 @@ test("the board is no pretend one any more once a device of one's own speaks", a
   const barn = await demo.key("barn");
   await page.evaluate(() => {
     const text = document.querySelector('[data-reading="temperature"] [data-value]');
-    new MutationObserver(() => (text.dataset.again = "")).observe(text, { childList: true, characterData: true, subtree: true });
+    new MutationObserver(() => (text.dataset.toldAgain = "")).observe(text, { childList: true, characterData: true, subtree: true });
   });
-  await page.locator("[data-again]").waitFor(); // what the greenhouse goes on to say changes nothing
+  await page.locator("[data-told-again]").first().waitFor(); // what the greenhouse goes on to say changes nothing
   assert.equal(await page.getByTestId("pretend").count(), 1);
   await demo.send(barn, { level: 2 });
   await page.getByTestId("pretend").waitFor({ state: "detached" });

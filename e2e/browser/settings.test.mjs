@@ -132,7 +132,7 @@ for (const javaScriptEnabled of [true, false]) {
     await press("Move down");
     await order(attic, name, hall);
     await press("Move down");
-    await said(page, "It stands last already.");
+    await page.getByText("It stands last already.").first().waitFor({ state: "attached" });
     await press("Move up");
     await order(attic, hall, name);
     await page.getByRole("link", { name: "Done" }).click();

@@ -277,7 +277,7 @@ let items: Item[] = [];
 
 /** The log of presses says when in the reader's own time, and is fetched anew when it is looked at: others press too. */
 const log = {
-  fresh: 0, // when it was fetched
+  renewed: new WeakSet<Element>(), // put there open, which it says as if somebody had opened it
   words(): void {
     for (const line of document.querySelectorAll<HTMLElement>("[data-logged]")) {
       const press = JSON.parse(line.dataset.logged ?? "{}") as Press;
@@ -301,10 +301,10 @@ async function renew(...parts: string[]): Promise<boolean> {
     for (const fold of [made, ...made.querySelectorAll<HTMLElement>("[data-fold]")] as HTMLElement[]) {
       if (fold.dataset.fold && fold.dataset.fold !== "new")
         fold.toggleAttribute("open", open.includes(fold.dataset.fold));
+      if (fold.hasAttribute("open")) log.renewed.add(fold);
     }
     old.replaceWith(document.adoptNode(made));
   }
-  log.fresh = Date.now();
   begin();
   return true;
 }
@@ -328,7 +328,7 @@ function begin(): void {
   for (const fold of document.querySelectorAll<HTMLDetailsElement>('[data-fold="pressed"]:not([data-begun])')) {
     fold.dataset.begun = "";
     fold.addEventListener("toggle", () => {
-      if (fold.open && Date.now() - log.fresh > 1000) void renew("[data-fold='pressed']"); // what was fetched opened just now
+      if (!log.renewed.delete(fold) && fold.open) void renew("[data-fold='pressed']");
     });
   }
   log.words();

@@ -52,10 +52,13 @@ export class Group {
     const { place } = entityWords(entity);
     element.dataset.group = entity;
     const heading = find(element, "[data-group-name]");
-    heading.id = `of-${entity}`;
-    element.setAttribute("aria-labelledby", heading.id);
+    const where = find(element, "[data-group-place]");
+    const id = entity.trim().replace(/\s+/g, "_"); // a space would end it where it is referred to
+    heading.id = `of-${id}`;
+    where.id = `at-${id}`;
+    element.setAttribute("aria-labelledby", place ? `${heading.id} ${where.id}` : heading.id);
     put(heading, owner.nameOf(entity));
-    put(find(element, "[data-group-place]"), place);
+    put(where, place);
     find<HTMLInputElement>(element, "[name=entity]").value = entity;
     return new Group(entity, element);
   }
