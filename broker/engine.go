@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -23,6 +22,7 @@ import (
 const (
 	startWithin  = 20 * time.Second
 	answerWithin = 10 * time.Second // nats's CONNACK; creating its streams the first time is part of it
+	jailedFor    = time.Second      // as nats has it
 	maxDials     = 4                // of one session inside, see open
 	tokenLives   = 10 * time.Second
 	ackWait      = 10 * time.Second // after it nats sends an unacknowledged QoS 1 message again
@@ -128,7 +128,7 @@ func (e *engine) wake(ctx context.Context) error {
 
 // hello opens a clean session and leaves it again, which ends whatever nats keeps for that client.
 func (e *engine) hello(ctx context.Context, client string) error {
-	conn, answer, err := e.open(ctx, access.Grant{}, connect{clean: true}, client)
+	conn, answer, err := e.open(ctx, access.Grant{}, connect{clean: true}, client, func() bool { return true })
 	if err != nil {
 		return err
 	}
@@ -140,23 +140,19 @@ func (e *engine) hello(ctx context.Context, client string) error {
 	return err
 }
 
-// open is dial, again where nats hung up without a word. It does so, a second late, to whoever comes within a second after
-// another had to take over their client id, and nats may still hold a connection whose device has left and comes back:
-// that is no reason to turn the device away.
-func (e *engine) open(ctx context.Context, g access.Grant, c connect, client string) (*net.TCPConn, [4]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
+// open is dial, again for as long as wanted where nats hung up without a word. It does so, a second late, to whoever comes within a second after
+// another had to take over their client id, and nats may still hold a connection whose device has left and comes back: that is no reason to turn the
+// device away. What nats refuses for another reason it refuses at once.
+func (e *engine) open(ctx context.Context, g access.Grant, c connect, client string, wanted func() bool) (*net.TCPConn, [4]byte, error) {
 	for tries := 1; ; tries++ {
+		began := time.Now()
 		conn, answer, err := e.dial(ctx, g, c, client)
-		if !hungUp(err) || tries == maxDials || ctx.Err() != nil {
+		took := time.Since(began)
+		jailed := err != nil && took >= jailedFor*9/10 && took < answerWithin
+		if !jailed || tries == maxDials || ctx.Err() != nil || !wanted() {
 			return conn, answer, err
 		}
 	}
-}
-
-func hungUp(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
-		errors.Is(err, syscall.EPIPE)
 }
 
 // dial opens an MQTT session inside and gives nats's CONNACK, whatever it says.

@@ -124,7 +124,11 @@ func (b *Broker) login(c connect) (access.Grant, error) {
 
 // bind opens the session inside and hands nats's CONNACK to the device.
 func (b *Broker) bind(ctx context.Context, v *visit, s *session, c connect) error {
-	upstream, answer, err := b.engine.open(ctx, s.grant, c, c.innerID(s.grant))
+	// Whoever was taken over while they waited must not come in any more: inside, they would throw out whoever did.
+	upstream, answer, err := b.engine.open(ctx, s.grant, c, c.innerID(s.grant), func() bool { return v.why(nil) == nil })
+	if ended := v.why(nil); err != nil && ended != nil {
+		return ended
+	}
 	if err != nil {
 		b.health.doubt()
 		b.log.WarnContext(ctx, "the broker inside took no session", "grant", s.grant, "error", err)

@@ -34,16 +34,33 @@ func TestTakeOverEndsTheOlderConnection(t *testing.T) {
 // device comes back before nats has seen the end of its last connection.
 func TestWhoComesBackWhileTheLastOneLingersInsideIsLetIn(t *testing.T) {
 	h := start(t)
-	c := shed.connect()
-	grant := access.KeyGrant(shed.sub, shed.jti, time.Time{})
-	for range 2 {
-		lingering, answer, err := h.b.engine.dial(t.Context(), grant, c, c.innerID(grant))
-		if err != nil || answer[3] != 0 {
-			t.Fatalf("CONNACK %x, %v", answer, err)
-		}
-		defer lingering.Close()
-	}
+	lingering(h)
 	h.login(shed).publish(shed.publishTopic(), "here", 1)
+}
+
+func TestWhoIsNotWantedAnyMoreThrowsNobodyOut(t *testing.T) {
+	h := start(t)
+	living := lingering(h)
+	c, grant := shed.connect(), access.KeyGrant(shed.sub, shed.jti, time.Time{})
+	if _, answer, err := h.b.engine.open(t.Context(), grant, c, c.innerID(grant), func() bool { return false }); err == nil {
+		t.Errorf("let in: %x", answer)
+	}
+	living.quietNow()
+}
+
+// lingering has the shed's session be taken over inside, behind the gate's back, and gives the newer connection.
+func lingering(h *house) (newer *device) {
+	h.t.Helper()
+	c, grant := shed.connect(), access.KeyGrant(shed.sub, shed.jti, time.Time{})
+	for range 2 {
+		conn, answer, err := h.b.engine.dial(h.t.Context(), grant, c, c.innerID(grant))
+		if err != nil || answer[3] != 0 {
+			h.t.Fatalf("CONNACK %x, %v", answer, err)
+		}
+		h.t.Cleanup(func() { conn.Close() })
+		newer = &device{t: h.t, conn: conn, in: source{from: conn}}
+	}
+	return newer
 }
 
 func withWill(k key) func(*connect) {

@@ -105,7 +105,7 @@ func (ch changing) forms(groups []templates.Group) {
 		}
 		t := thing{entity: g.Entity}
 		groups[i].Form = &templates.SettingForm{
-			Entity: g.Entity, Of: g.Name, Name: ch.of(t).Name, Usual: templates.DeviceName(g.Entity), Changed: len(ch.forgotten(t)) > 0,
+			Entity: g.Entity, Of: g.Called, Name: ch.of(t).Name, Usual: templates.DeviceName(g.Entity), Changed: len(ch.forgotten(t)) > 0,
 		}
 	}
 }

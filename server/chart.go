@@ -120,6 +120,8 @@ func reachOf(st stretch) time.Duration {
 	return max(st.Every*5/2, 3*apart[(len(apart)-1)/2])
 }
 
+// broken says whether something of which nothing is known lies between two steps. What lies within a step, or two, has its box and no break: their values
+// are from before it and from behind it.
 func broken(st stretch, from, to time.Time) bool {
 	return slices.ContainsFunc(st.Gaps, func(b blank) bool { return from.Before(to) && b.From.Before(to) && b.end(st.To).After(from) })
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"trellis/history"
@@ -15,6 +16,7 @@ import (
 const (
 	maxTableRows = 60
 	maxGapsTold  = 10
+	maxQuietRows = 20
 )
 
 // drawnOf puts a stretch into words and shapes.
@@ -129,21 +131,49 @@ func stateTable(st stretch, held []state) templates.Table {
 	return withGaps(t, st)
 }
 
-// withGaps adds the times of which nothing is known, and cuts off what is too much.
+// withGaps adds the times of which nothing is known, and cuts off what is too much. Of its own silences a device may have so many that they would
+// leave no room for values: they have a room of their own.
 func withGaps(t templates.Table, st stretch) templates.Table {
-	for _, b := range st.Gaps {
+	gaps, most := newestQuiet(st.Gaps, maxQuietRows), maxTableRows
+	for _, b := range gaps {
 		t.Rows = append(t.Rows, templates.TableRow{From: b.From, To: b.To, Words: b.Words})
+		if b.Quiet {
+			most++
+		}
 	}
 	slices.SortStableFunc(t.Rows, func(a, b templates.TableRow) int {
 		return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.Words, b.Words))
 	})
-	if more := len(t.Rows) - maxTableRows; more > 0 {
-		t.Rows, t.Note = t.Rows[more:], "The newest "+strconv.Itoa(maxTableRows)+" rows; "+strconv.Itoa(more)+" earlier ones are left out."
+	var notes []string
+	if more := len(t.Rows) - most; more > 0 {
+		t.Rows = t.Rows[more:]
+		notes = append(notes, "The newest "+strconv.Itoa(most)+" rows; "+strconv.Itoa(more)+" earlier ones are left out.")
 		if slices.ContainsFunc(st.Gaps, func(b blank) bool { return b.Words == tooManyChanges }) {
-			t.Note = "The newest " + strconv.Itoa(maxTableRows) + " rows; earlier ones are left out." // how many is not known
+			notes[0] = "The newest " + strconv.Itoa(most) + " rows; earlier ones are left out." // how many is not known
 		}
 	}
+	if more := len(st.Gaps) - len(gaps); more > 0 {
+		notes = append(notes, "Of the times when it was quiet the newest "+strconv.Itoa(maxQuietRows)+"; "+strconv.Itoa(more)+" earlier ones are left out.")
+	}
+	t.Note = strings.Join(notes, " ")
 	return t
+}
+
+// newestQuiet leaves out silences of the device itself, but for the newest.
+func newestQuiet(all []blank, most int) []blank {
+	quiet := 0
+	for _, b := range all {
+		if b.Quiet {
+			quiet++
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(b blank) bool {
+		if !b.Quiet {
+			return false
+		}
+		quiet--
+		return quiet >= most
+	})
 }
 
 // drawnData is what the script draws from; times are milliseconds, as scripts count them.

@@ -87,7 +87,7 @@ func TestAKeyThatEndedAfterTheLastMessageIsAFact(t *testing.T) {
 	for _, entity := range []string{"withdrawn", "early", "good", "expired"} {
 		group := groupOf(t, page, entity)
 		for who, words := range map[string]string{
-			"withdrawn": "<li>Its access key was withdrawn on 1 May, 11:45 UTC: it needs a new one.", "expired": "<li>Its access key ended on ",
+			"withdrawn": "<li>Its access key was withdrawn on May 1, 11:45 UTC: it needs a new one.", "expired": "<li>Its access key ended on ",
 		} {
 			if strings.Contains(group, words) != (who == entity) {
 				t.Errorf("%s: %q is said, or is not: %s", entity, words, group)

@@ -57,7 +57,7 @@ func TestAnOperatorCallsNobodyQuietToWhomNobodyListened(t *testing.T) {
 		t.Errorf("the board says %q", got)
 	}
 	_, page := send(t, b, http.MethodGet, s.URL+"/value?entity=house:shed&reading=temp_c", nil)
-	if strings.Contains(page, "Quiet (usually") || !strings.Contains(page, "Nobody listened: no page was open here,") {
+	if strings.Contains(page, "Quiet (usually") || !strings.Contains(page, "s server did not listen: pages were closed, or went past it,") {
 		t.Error("the page of the value says that the device was quiet, or does not say that nobody listened")
 	}
 	_, body := send(t, b, http.MethodGet, s.URL+"/history/range?entity=house:shed&reading=temp_c", nil)

@@ -175,9 +175,7 @@ func (s *Server) find(ctx context.Context, g access.Grant, zone *time.Location, 
 			continue
 		}
 		h.Events[i].Name = h.as.name(thing{entity: e.Entity}, "")
-		if e.Kind != templates.HappenedPressed { // its words say the place of every device
-			h.Events[i].Name = cmp.Or(called[e.Entity], h.Events[i].Name)
-		}
+		h.Events[i].Called = cmp.Or(called[e.Entity], h.Events[i].Name)
 	}
 	slices.SortStableFunc(h.Events, func(a, b templates.HappenedEvent) int { return b.At.Compare(a.At) })
 	if len(h.Events) > maxHappened {

@@ -236,7 +236,7 @@ func TestWhatGoesBackAndForthIsToldOnceADay(t *testing.T) {
 	}
 	last := now.Add(-time.Minute)
 	want := []templates.HappenedEvent{{
-		Kind: templates.HappenedChanged, At: last, From: now.Add(-40 * time.Minute), To: &last, Entity: "shed", Name: "Shed", Reading: "valve", Label: "Valve", Value: "shut", Count: 40,
+		Kind: templates.HappenedChanged, At: last, From: now.Add(-40 * time.Minute), To: &last, Entity: "shed", Name: "Shed", Called: "Shed", Reading: "valve", Label: "Valve", Value: "shut", Count: 40,
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -305,7 +305,7 @@ func TestGapsOfOursAreNoSilence(t *testing.T) {
 		t.Errorf("the other key is told of it: %+v", h.Events)
 	}
 	_, page := send(t, comeIn(t, s, shed), http.MethodGet, s.URL+"/happened?"+since, nil)
-	if !strings.Contains(page, "Nobody listened between 13:45 and 14:20.") || !strings.Contains(page, "1 time is not in the record.") {
+	if !strings.Contains(page, "s server did not listen between 13:45 and 14:20.") || !strings.Contains(page, "1 time is not in the record.") {
 		t.Error("the page does not say when nobody listened")
 	}
 }

@@ -138,6 +138,7 @@ func (s *Server) makeMoment(c echo.Context, g access.Grant, a asked) (*templates
 		return nil, errMomentEmpty
 	}
 	left := slices.ContainsFunc(st.Gaps, func(b blank) bool { return b.Words == tooManyChanges })
+	st.Gaps = newestQuiet(st.Gaps, momentGaps/2) // why nothing is known goes before when nothing was said
 	st.Gaps = st.Gaps[max(0, len(st.Gaps)-momentGaps):]
 	st.leaveOut(momentChanges, left)
 	st.lastAt(now)

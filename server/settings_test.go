@@ -236,13 +236,13 @@ func TestHiddenThingsAreListed(t *testing.T) {
 func TestWithoutScriptsAChangeEndsAtWhatWasChanged(t *testing.T) {
 	s, key, b := boardSite(t, nil)
 	record(t, s, key, `{"data":{"soil moisture":60}}`, boardNow)
-	for _, tt := range []struct{ reading, do, place string }{
-		{"soil moisture", "up", "of-shed/soil moisture"},
-		{"", "up", "of-shed"},
-		{"soil moisture", "hide", "of-shed"},
+	for _, tt := range []struct{ reading, do, said, place string }{
+		{"soil moisture", "up", "first", "of-shed/soil moisture"},
+		{"", "down", "last", "of-shed"},
+		{"soil moisture", "hide", "saved", "of-shed"},
 	} {
 		answer, page := send(t, b, http.MethodPost, s.URL+"/settings", url.Values{"entity": {"shed"}, "reading": {tt.reading}, "do": {tt.do}})
-		if at := answer.Request.URL; answer.Request.Method != http.MethodGet || at.RequestURI() != "/?change=saved" || at.Fragment != tt.place {
+		if at := answer.Request.URL; answer.Request.Method != http.MethodGet || at.RequestURI() != "/?change="+tt.said || at.Fragment != tt.place {
 			t.Errorf("%+v: it ends at %s", tt, at)
 		}
 		if !strings.Contains(page, `id="`+tt.place+`"`) {

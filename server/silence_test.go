@@ -101,7 +101,8 @@ func TestNobodyWaitsForARhythmInATurn(t *testing.T) {
 	}
 }
 
-// A silence is as long in a chart of a month as in one of a day, though steps of the month are longer than it.
+// A silence that is found in a month is as long in its chart as in that of a day, though a step is longer than it. Those of less than 43 minutes, a
+// thousandth of the month, are not looked for there.
 func TestASilenceIsAsLongInEveryChart(t *testing.T) {
 	s, now, shed, _ := absence(t, nil) // the shed is silent from 13:40 to 14:30
 	grant := access.KeyGrant(access.Subject{Account: "home", Region: "local", Entity: "shed"}, shed.JTI, time.Time{})
@@ -124,6 +125,13 @@ func TestASilenceIsAsLongInEveryChart(t *testing.T) {
 			t.Errorf("in a %s: %v", span, got)
 		}
 	}
+	now = now.Add(-35 * time.Minute)
+	if got := quietIn("hour"); !slices.Equal(got, []string{"13:40-00:00"}) {
+		t.Errorf("in an hour, as it lasts: %v", got)
+	}
+	if now = now.Add(61 * time.Minute); !slices.Equal(quietIn("hour"), []string{"14:26-14:30", "14:55-00:00"}) {
+		t.Errorf("in an hour that shows its end: %v", quietIn("hour"))
+	}
 }
 
 func TestWhatWasSentLateLeavesTheRestOfASilence(t *testing.T) {
@@ -132,12 +140,51 @@ func TestWhatWasSentLateLeavesTheRestOfASilence(t *testing.T) {
 		return began.Truncate(time.Minute).Add(time.Duration(minutes) * time.Minute)
 	}
 	st := stretch{From: at(-60), To: at(60), Every: time.Minute}
-	for _, minutes := range []int{-10, 0, 20, 50} {
+	for _, minutes := range []int{-10, 0, 20, 21, 22, 23, 50} {
 		st.Points = append(st.Points, history.Point{At: at(minutes)})
 	}
-	got := pauses(st, silence{from: began, to: at(50).Add(10 * time.Second)}, st.To)
-	want := []blank{{From: began, To: at(20)}, {From: at(21), To: at(50).Add(10 * time.Second)}}
-	if !slices.Equal(got, want) {
-		t.Errorf("%v, want %v", got, want)
+	ended := at(50).Add(10 * time.Second)
+	for name, tt := range map[string]struct {
+		from, to time.Time // of the silence
+		shown    time.Time // from when on
+		want     []blank
+	}{
+		"one that is over":             {began, ended, at(-60), []blank{{From: began, To: at(20)}, {From: at(24), To: ended}}},
+		"one that lasts":               {began, time.Time{}, at(-60), []blank{{From: began, To: at(20)}, {From: at(24), To: at(50)}, {From: at(51)}}},
+		"one that began before":        {began, ended, at(10), []blank{{From: at(10), To: at(20)}, {From: at(24), To: ended}}},
+		"one whose begin is not shown": {began, ended, at(22), []blank{{From: at(24), To: ended}}},
+	} {
+		st.From = tt.shown
+		if got := pauses(st, silence{from: tt.from, to: tt.to}, st.To); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
+// However often a device was quiet: its values stay in the table, and why nothing is known in what is sent.
+func TestManySilencesLeaveRoom(t *testing.T) {
+	st := stretch{From: chartStart, To: chartStart.Add(7 * 24 * time.Hour), Every: time.Hour}
+	for n := range maxTableRows {
+		st.Rows = append(st.Rows, history.Point{At: chartStart.Add(time.Duration(n) * time.Hour), N: 1})
+		st.Gaps = append(st.Gaps, blank{Words: "Quiet", Quiet: true, From: chartStart.Add(time.Duration(n)*time.Hour + time.Minute)})
+	}
+	st.Gaps = slices.Insert(st.Gaps, 0, blank{Words: "This page's server was off", From: chartStart})
+	table := numberTable(st)
+	values, quiet, off := 0, 0, 0
+	for _, row := range table.Rows {
+		switch {
+		case len(row.Cells) > 0:
+			values++
+		case row.Words == "Quiet":
+			quiet++
+		default:
+			off++
+		}
+	}
+	if values < maxTableRows-1 || quiet != maxQuietRows || !strings.Contains(table.Note, "newest 20; 40 earlier ones") {
+		t.Errorf("%d rows of values, %d of silences, %d of ours: %s", values, quiet, off, table.Note)
+	}
+	if left := newestQuiet(st.Gaps, 3); len(left) != 4 || left[0].Quiet || !left[1].From.After(st.Gaps[maxTableRows-3].From) {
+		t.Errorf("%+v", left)
 	}
 }

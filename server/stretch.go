@@ -143,13 +143,18 @@ func (s *Server) drawSilences(ctx context.Context, g access.Grant, a asked, st *
 	}
 	for _, one := range quiet {
 		words := "Quiet" + templates.Usually(string(one.rhythm.Kind), one.rhythm.Usual)
-		for _, p := range pauses(*st, one, to) {
-			hush := blank{Words: words, Quiet: true, From: later(p.From, one.from), To: earlier(p.end(to), one.end(to))}
-			if !hush.From.Before(hush.To) || !one.rhythm.Quiet(hush.From, hush.To) {
+		if !one.end(to).After(st.Begins) {
+			continue // there was no such value yet
+		}
+		all := pauses(*st, one, to)
+		for _, hush := range all {
+			// A part of it need not be long, and the whole was.
+			if !hush.From.Before(hush.end(to)) || (len(all) > 1 && !one.rhythm.Quiet(hush.From, hush.end(to))) {
 				continue
 			}
-			if one.to.IsZero() && hush.To.Equal(to) && !st.To.Before(now.Add(-time.Second)) {
-				hush.To = time.Time{} // it lasts
+			hush.Words, hush.Quiet = words, true
+			if hush.To.IsZero() && st.To.Before(now.Add(-time.Second)) {
+				hush.To = to // what came then is not shown
 			}
 			st.Gaps = append(st.Gaps, hush)
 		}
@@ -158,17 +163,19 @@ func (s *Server) drawSilences(ctx context.Context, g access.Grant, a asked, st *
 	return nil
 }
 
-// pauses are the times of a silence in which nothing was measured: all of it, however short the silence is in a chart of coarse steps, or what lies
-// between the steps of which something came later.
+// pauses are the times of a silence in which nothing was measured: all of it, as far as it is shown, or what lies between the steps of which
+// something came later. The last has no end where the silence has none.
 func pauses(st stretch, one silence, to time.Time) (all []blank) {
 	last := later(st.From, one.from)
 	for _, p := range st.Points {
 		until := p.At.Add(st.Every)
-		if !p.At.After(last) || until.After(one.end(to)) {
-			continue // it began before, or ended after
+		if !p.At.After(one.from) || until.After(one.end(to)) {
+			continue // it began before, or ended after: what it holds may have come then
 		}
-		all = append(all, blank{From: last, To: p.At})
-		last = until
+		if p.At.After(last) {
+			all = append(all, blank{From: last, To: p.At})
+		}
+		last = later(last, until)
 	}
 	return append(all, blank{From: last, To: one.to})
 }

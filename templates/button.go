@@ -211,7 +211,7 @@ func DeviceWords(name, entity string) string {
 }
 
 // LogTime is when something was pressed, where no script says it in the reader's own time.
-func LogTime(t, now time.Time) string { return zoned("2 Jan, 15:04", t, now) }
+func LogTime(t, now time.Time) string { return zoned("Jan 2, 15:04", t, now) }
 
 // zoned writes a time by the clock of now, and says whose that is.
 func zoned(layout string, t, now time.Time) string {

@@ -122,7 +122,7 @@ func changed() BoardPage {
 	p := limited()
 	p.Changing.On, p.Changing.Said = true, ChangeWords(ChangeSaved)
 	for i, g := range p.Groups {
-		p.Groups[i].Form = &SettingForm{Entity: g.Entity, Of: g.Name, Name: g.Device.Name, Usual: DeviceName(g.Entity), Changed: g.Device.Name != ""}
+		p.Groups[i].Form = &SettingForm{Entity: g.Entity, Of: g.Called, Name: g.Device.Name, Usual: DeviceName(g.Entity), Changed: g.Device.Name != ""}
 		for j, c := range g.Cards {
 			f := &SettingForm{Entity: g.Entity, Reading: c.Reading, Of: g.Name + ": " + c.Label, Usual: c.Label}
 			if c.Unit != "" {

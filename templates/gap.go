@@ -17,7 +17,7 @@ type gapSaid struct {
 var gapsSaid = map[string]gapSaid{
 	"stopped":  {"this page's server was off", "this page's server has been off"},
 	"upstream": {"our link to {host} was down", "our link to {host} has been down"},
-	"unheard":  {"nobody listened", "this page's server has not listened"},
+	"unheard":  {"this page's server did not listen", "this page's server has not listened"},
 	"full":     {"the disk of this page's server was full", "the disk of this page's server has been full"},
 	"failing":  {"this page's server could not record", "this page's server has not been able to record"},
 	"":         {"nothing could be recorded", "nothing could be recorded"},
@@ -25,7 +25,7 @@ var gapsSaid = map[string]gapSaid{
 
 // gapMeans is what else is said where there is room for it.
 var gapMeans = map[string]struct{ was, has, chart string }{
-	"unheard": {has: ". What pages heard directly is not in the record", chart: ": no page was open here"},
+	"unheard": {has: ". What pages heard directly is not in the record", chart: ": pages were closed, or went past it"},
 	"full":    {was: ", so nothing was recorded", has: ", so nothing is recorded"},
 }
 

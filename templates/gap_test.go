@@ -31,7 +31,7 @@ func TestAGapInAChartNamesWhoseTroubleItWas(t *testing.T) {
 	for _, tt := range []struct{ reason, service, want string }{
 		{"upstream", "tendrl.example", "Our link to tendrl.example was down"},
 		{"upstream", "", "Our link to the devices was down"},
-		{"unheard", "tendrl.example", "Nobody listened: no page was open here"},
+		{"unheard", "tendrl.example", "This page's server did not listen: pages were closed, or went past it"},
 		{"full", "", "The disk of this page's server was full"},
 		{"of another kind", "", "Nothing could be recorded"},
 	} {

@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -13,7 +14,8 @@ type HappenedEvent struct {
 	From    time.Time  `json:"from"`
 	To      *time.Time `json:"to"` // nil: it lasts
 	Entity  string     `json:"entity"`
-	Name    string     `json:"name"` // of the entity, as the owner of the board has it
+	Name    string     `json:"name"`   // of the entity, as the owner of the board has it
+	Called  string     `json:"called"` // in sentences, as in Group
 	Reading string     `json:"reading"`
 	Label   string     `json:"label"`
 	Value   string     `json:"value"`
@@ -115,6 +117,9 @@ func rowOf(e HappenedEvent, at time.Time, t Telling) HappenedRow {
 	name := e.Name
 	if name == "" {
 		name, _ = entityWords(e.Entity)
+	}
+	if e.Kind != HappenedPressed { // its words say the place of every device
+		name = cmp.Or(e.Called, name)
 	}
 	switch e.Kind {
 	case HappenedQuiet:
@@ -291,7 +296,7 @@ func dayTime(at, now time.Time) string {
 		if name == "Yesterday" {
 			return "yesterday, " + clock
 		}
-		return at.Format("2 Jan") + ", " + clock
+		return at.Format("Jan 2") + ", " + clock
 	}
 	return clock
 }
@@ -318,9 +323,9 @@ func dayName(at, now time.Time) string {
 		return "Yesterday"
 	}
 	if at.Year() != now.Year() {
-		return at.Format("Monday, 2 January 2006")
+		return at.Format("Monday, January 2, 2006")
 	}
-	return at.Format("Monday, 2 January")
+	return at.Format("Monday, January 2")
 }
 
 // lasting says how long something took: "47 min", "9 days". web/src/words.away.ts says it in the same way.

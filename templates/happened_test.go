@@ -16,8 +16,8 @@ func TestDaysAreThoseOfTheReader(t *testing.T) {
 	}{
 		"in UTC":    {moment, "Yesterday", "22:30"},
 		"in Berlin": {moment.In(berlin), "Today", "00:30"},
-		"later":     {moment.AddDate(0, 0, 3), "Thursday, 30 April", "22:30"},
-		"next year": {moment.AddDate(1, 0, 0), "Thursday, 30 April 2026", "22:30"},
+		"later":     {moment.AddDate(0, 0, 3), "Thursday, April 30", "22:30"},
+		"next year": {moment.AddDate(1, 0, 0), "Thursday, April 30, 2026", "22:30"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := Happened(Telling{From: late.Add(-time.Hour), To: moment, Now: tt.now, Events: []HappenedEvent{e}, Most: 10})
@@ -55,7 +55,7 @@ func TestEachGapHasItsReason(t *testing.T) {
 	for reason, want := range map[string][2]string{
 		"stopped":  {"This page's server was off between 10:00 and 11:00.", ""},
 		"upstream": {"Our link to tendrl.example was down between 10:00 and 11:00.", "Our link to tendrl.example has been down since 10:00."},
-		"unheard":  {"Nobody listened between 10:00 and 11:00.", "This page's server has not listened since 10:00. What pages heard directly is not in the record."},
+		"unheard":  {"This page's server did not listen between 10:00 and 11:00.", "This page's server has not listened since 10:00. What pages heard directly is not in the record."},
 		"full":     {"The disk of this page's server was full between 10:00 and 11:00, so nothing was recorded.", "The disk of this page's server has been full since 10:00, so nothing is recorded."},
 		"failing":  {"This page's server could not record between 10:00 and 11:00.", "This page's server has not been able to record since 10:00."},
 	} {
@@ -112,7 +112,7 @@ func TestZonesAreNamedAsPeopleKnowThem(t *testing.T) {
 		if got := ZoneWords(moment.In(in)); got != want {
 			t.Errorf("%s is called %q, want %q", zone, got, want)
 		}
-		if got, want := LogTime(moment, moment.In(in)), moment.In(in).Format("2 Jan, 15:04")+" "+want; got != want {
+		if got, want := LogTime(moment, moment.In(in)), moment.In(in).Format("Jan 2, 15:04")+" "+want; got != want {
 			t.Errorf("in %s %q, want %q", zone, got, want)
 		}
 	}

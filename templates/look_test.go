@@ -100,6 +100,15 @@ func TestTheSentenceAgreesWithTheScripts(t *testing.T) {
 	}
 }
 
+func TestAHiddenDeviceHasNoNameToBeToldFrom(t *testing.T) {
+	p := BoardPage{}
+	p.Arrange([]Card{{Entity: "home:a:probe", Value: "1", At: moment, Attention: "above 30", Label: "Level"}, {Entity: "home:b:probe", Value: "2", At: moment}},
+		map[string]Device{"home:b:probe": {Hidden: true}}, moment)
+	if p.Summary != "Probe level is above 30." {
+		t.Error(p.Summary)
+	}
+}
+
 func TestTheOrderAgreesWithTheScripts(t *testing.T) {
 	for _, v := range vectors[lookVectors](t, "looks.json").Orders {
 		known := map[string]Device{}

@@ -42,7 +42,7 @@ func TestWhatIsNotRecordedIsSaidInTheScriptsWords(t *testing.T) {
 
 func TestATimeOfAnotherDayHasItsDay(t *testing.T) {
 	now := time.Date(2026, 5, 2, 9, 0, 0, 0, time.Local)
-	for at, want := range map[time.Time]string{now.Add(-time.Hour): "since 08:00.", now.Add(-20 * time.Hour): "since yesterday, 13:00.", now.Add(-44 * time.Hour): "since 30 Apr, 13:00."} {
+	for at, want := range map[time.Time]string{now.Add(-time.Hour): "since 08:00.", now.Add(-20 * time.Hour): "since yesterday, 13:00.", now.Add(-44 * time.Hour): "since Apr 30, 13:00."} {
 		if got := RecordedAs(Recorded{Why: "failing", Since: at.UTC()}, now.UTC()).Words; !strings.Contains(got, want) {
 			t.Errorf("%v is said as %q, want %q", at, got, want)
 		}

@@ -30,8 +30,10 @@ func PlaceOf(entity, reading string) string {
 	return "of-" + entity + "/" + reading
 }
 
-// idOf makes an id of a name that other elements can refer to by it: there, a space ends an id.
-func idOf(name string) string { return strings.Join(strings.Fields(name), "_") }
+// idOf makes an id of a name that other elements can refer to by it: there, a space ends an id. web/src/view/group.ts makes the same.
+func idOf(name string) string { return idParts.Replace(name) }
+
+var idParts = strings.NewReplacer("_", "__", " ", "_.", "\t", "_.", "\n", "_.", "\f", "_.", "\r", "_.")
 
 // Changing is what a board shows of changing it.
 type Changing struct {

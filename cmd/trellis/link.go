@@ -8,6 +8,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"trellis/history"
 	"trellis/server"
 )
@@ -22,6 +24,19 @@ type linkCommand struct {
 	folder
 	Listen    string `help:"As for serve, where the link is to point elsewhere than to the server that runs, or last ran, on the folder." placeholder:"ADDRESS"`
 	PublicURL string `name:"public-url" help:"As for serve; so too." placeholder:"URL"`
+
+	given bool // one of them, on this command line
+}
+
+// AfterApply tells what is said on the command line from what the environment or a file says: that the server was told too, and it noted
+// what came of it.
+func (c *linkCommand) AfterApply(given *kong.Context) error {
+	for _, p := range given.Path {
+		if p.Flag != nil && !p.Resolved && (p.Flag.Name == "listen" || p.Flag.Name == "public-url") {
+			c.given = true
+		}
+	}
+	return nil
 }
 
 // Run prints a link for a server that runs, or will run, on the same folder.
@@ -45,7 +60,7 @@ func (c *linkCommand) base() (string, error) {
 	if _, err := (&serveCommand{PublicURL: c.PublicURL}).publicURL(); err != nil {
 		return "", err
 	}
-	if base := noted(c.Data, addressNote); base != "" && c.Listen == "" && c.PublicURL == "" {
+	if base := noted(c.Data, addressNote); base != "" && !c.given {
 		return base, nil
 	}
 	at, err := net.ResolveTCPAddr("tcp", cmp.Or(c.Listen, defaultListen))

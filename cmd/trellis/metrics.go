@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 
 	"trellis/access"
@@ -48,10 +47,7 @@ func (m *metrics) check() (err error) {
 }
 
 func readToken(file string) (string, error) {
-	if _, err := private(file); err != nil {
-		return "", wrongUse("--metrics-token-file: %v", err)
-	}
-	f, err := os.Open(file)
+	f, err := openPrivate(file)
 	if err != nil {
 		return "", wrongUse("--metrics-token-file: %v", err)
 	}

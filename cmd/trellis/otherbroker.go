@@ -105,14 +105,15 @@ const maxPassword = 65535
 
 // readPassword reads a password out of a file that nobody else can read; a line's end behind it is not a part of it.
 func readPassword(file string) (string, error) {
-	info, err := private(file)
+	if info, err := os.Stat(file); err == nil && (!info.Mode().IsRegular() || info.Size() > maxPassword) {
+		return "", fmt.Errorf("%s holds no password", file) // and nobody waits for what a pipe will say
+	}
+	opened, err := openPrivate(file)
 	if err != nil {
 		return "", err
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxPassword {
-		return "", fmt.Errorf("%s holds no password", file)
-	}
-	text, err := os.ReadFile(file)
+	defer func() { _ = opened.Close() }()
+	text, err := io.ReadAll(io.LimitReader(opened, maxPassword+2)) // with the end of its line
 	password := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
 	if err == nil && password == "" {
 		err = fmt.Errorf("%s is empty", file)

@@ -122,10 +122,7 @@ const maxKeyFile = 64 << 10
 func readKey(file string) (string, error) {
 	in := os.Stdin
 	if file != "-" {
-		if _, err := private(file); err != nil {
-			return "", fmt.Errorf("--key-file: %w", err)
-		}
-		opened, err := os.Open(file)
+		opened, err := openPrivate(file)
 		if err != nil {
 			return "", fmt.Errorf("--key-file: %w", err)
 		}

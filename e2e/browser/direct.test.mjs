@@ -250,6 +250,7 @@ for (const [size, viewport] of Object.entries({ phone: { width: 390, height: 844
       const key = await back.key(`look-${size}-${colorScheme}`);
       await signIn(page, front.url, key.key);
       await live(page);
+      await page.mouse.move(0, 0); // it may be on a button of the board where the one to sign in was
       const look = () =>
         page.evaluate(() => {
           const parts = [...document.querySelectorAll("body, main, header, h1, .empty, .button, [data-strip], .developer")];

@@ -99,7 +99,7 @@ test("what was the device's silence, and what was a time in which nobody could h
     for (const words of [
       /^\s*Quiet \(usually every 5 min\),/,
       /^\s*The disk of this page's server was full,/,
-      /^\s*Nobody listened: no page was open here,/,
+      /^\s*This page's server did not listen: pages were closed, or went past it,/,
     ]) {
       await gapText(one, words).waitFor({ timeout: 5000 });
     }
@@ -112,7 +112,7 @@ test("what was the device's silence, and what was a time in which nobody could h
     walked.add(await chart.getAttribute("aria-valuetext"));
     await chart.press("ArrowLeft");
   }
-  for (const words of ["Nobody listened: no page was open here", "The disk of this page's server was full", "Quiet (usually every 5 min)"]) {
+  for (const words of ["This page's server did not listen: pages were closed, or went past it", "The disk of this page's server was full", "Quiet (usually every 5 min)"]) {
     assert.ok([...walked].some((w) => w.startsWith(words)), `${words}: is not walked over`);
   }
   await page.getByText("Table", { exact: true }).click();

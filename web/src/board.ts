@@ -56,7 +56,7 @@ const linkTo = summary.dataset.linkTo ?? "";
 const dropped = find(document, "[data-dropped]");
 const empty = find(document, "[data-empty]");
 const read = find(document, "[data-read]");
-const pretend = document.querySelector<HTMLElement>("[data-pretend]");
+let pretend = document.querySelector<HTMLElement>("[data-pretend]");
 const listening = find(document, '[data-step="listening"]');
 let lost = Number(summary.dataset.lost ?? 0); // since when the server had no link when it printed this page
 let upstream: Upstream | null = null; // how the server's own link is, while it is down
@@ -64,6 +64,7 @@ let early: Heard[] = []; // for the developer view, until it is loaded
 let earlyLeft = { left: 0, recorded: true }; // out of what it will list
 let refreshing = false;
 let refreshed = 0; // ms that it took
+let record: Promise<typeof import("./view/record")> | undefined; // what says of it, once there is something to say
 const presses = new Map<string, (message: ToPage) => void>();
 
 function hear(message: ToPage): void {
@@ -83,7 +84,8 @@ function hear(message: ToPage): void {
       lost = 0;
       break;
     case "record":
-      void import("./view/record").then((view) => view.show(message, (at) => clock(at, now())));
+      record ??= beside(() => import("./view/record"));
+      void record.then((view) => view.show(message, (at) => clock(at, now())));
       return;
     case "away":
       away = true;
@@ -115,8 +117,11 @@ function take(heard: Heard, listed: boolean): void {
   seen.add(id);
   if (seen.size > 2000) seen.delete(seen.values().next().value ?? "");
   const envelope = parse(heard.payload);
-  if (envelope) board.hear(envelope, heard.at + skew);
-  if (!envelope?.byHand && !pretend?.dataset.pretend?.split(" ").includes(heard.topic)) pretend?.remove(); // it is somebody's now
+  const newer = envelope ? board.hear(envelope, heard.at + skew) : 0;
+  if (pretend && newer > 0 && !envelope?.byHand && !pretend.dataset.pretend?.split(" ").includes(heard.topic)) {
+    pretend.remove(); // it is somebody's now
+    pretend = null;
+  }
   if (!listed) return;
   if (developer) developer.hear(heard);
   else early = newest([...early, heard], 1000, 8 * mib, (h) => h.payload.length + h.topic.length);

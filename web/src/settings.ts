@@ -11,8 +11,9 @@ let shown = document.querySelector("#wishes")?.textContent ?? "";
 async function show(all: readonly Wish[], moved = false): Promise<void> {
   const text = JSON.stringify(all);
   if (text === shown) return;
+  const { apply } = await import("./applied"); // where the network swallows that, all of it is new the next time
   shown = text;
-  (await import("./applied")).apply(all, moved);
+  apply(all, moved);
 }
 
 /** ask finds out what is set. Whoever is not answered shows what was set before. */

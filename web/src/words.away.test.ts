@@ -7,7 +7,7 @@ const now = new Date(2026, 4, 1, 15, 0).getTime(); // in the reader's zone, what
 const iso = (minutesAgo: number) => new Date(now - minutesAgo * 60_000).toISOString();
 
 function event(kind: HappenedEvent["kind"], more: Partial<HappenedEvent>): HappenedEvent {
-  const plain = { entity: "", name: "", reading: "", label: "", value: "", unit: "", count: 0, reason: "", who: "" };
+  const plain = { entity: "", called: "", reading: "", label: "", value: "", unit: "", count: 0, reason: "", who: "" };
   return { kind, from: iso(80), to: iso(33), ...plain, ...more };
 }
 
@@ -75,7 +75,7 @@ test("gaps of ours come first, each with its reason", () => {
   assert.equal(words("stopped"), "this page's server was off between 13:40 and 14:27");
   assert.equal(words("upstream"), "our link to app.tendrl.com was down between 13:40 and 14:27");
   assert.equal(words("upstream", null), "our link to app.tendrl.com has been down since 13:40");
-  assert.equal(words("unheard"), "nobody listened between 13:40 and 14:27");
+  assert.equal(words("unheard"), "this page's server did not listen between 13:40 and 14:27");
   assert.equal(words("unheard", null), "this page's server has not listened since 13:40");
   assert.equal(words("full"), "the disk of this page's server was full between 13:40 and 14:27");
   assert.equal(words("failing"), "this page's server could not record between 13:40 and 14:27");
@@ -84,7 +84,7 @@ test("gaps of ours come first, each with its reason", () => {
   assert.equal(words("failing", null), "this page's server has not been able to record since 13:40");
   assert.equal(
     said([gap("unheard"), gap("unheard")]),
-    "While you were away (2 h): nobody listened 2 times, 2 h in all.",
+    "While you were away (2 h): this page's server did not listen 2 times, 2 h in all.",
   );
 });
 

@@ -7,8 +7,8 @@ export interface HappenedEvent {
   readonly from: string;
   readonly to: string | null;
   readonly entity: string;
-  /** What the owner of the board calls it. */
-  readonly name: string;
+  /** What sentences call it: as the owner of the board does, with its place where another has that name. */
+  readonly called: string;
   readonly reading: string;
   readonly label: string;
   readonly value: string;
@@ -58,7 +58,7 @@ function grouped(events: readonly HappenedEvent[]): Map<string, Same> {
 
 function words(same: Same, several: boolean, now: number, host: string): string {
   const [e] = same;
-  const name = e.name || entityWords(e.entity).name;
+  const name = e.called || entityWords(e.entity).name;
   const value = [capitalWord(e.value), e.unit].filter(Boolean).join(" ");
   const what = several && name !== e.label ? `${name} ${e.label.toLowerCase()}` : e.label;
   switch (e.kind) {
@@ -110,7 +110,7 @@ function fromTo(from: string, to: string, began: string, ended: string, now: num
 export const gapsSaid: Readonly<Record<string, readonly [was: string, has: string]>> = {
   stopped: ["this page's server was off", "this page's server has been off"],
   upstream: ["our link to {host} was down", "our link to {host} has been down"],
-  unheard: ["nobody listened", "this page's server has not listened"],
+  unheard: ["this page's server did not listen", "this page's server has not listened"],
   full: ["the disk of this page's server was full", "the disk of this page's server has been full"],
   failing: ["this page's server could not record", "this page's server has not been able to record"],
   "": ["nothing could be recorded", "nothing could be recorded"],

@@ -12,7 +12,7 @@ export class Group {
   /** It is on the screen, or nearly. */
   near = true;
   /** What sentences call it: another device on the board may have the same name. */
-  called = "";
+  called: string;
   private deaf = 0; // for how long we could not hear since its last sign of life, beyond what the server has counted
   private ticked = 0;
   private readonly heading: HTMLElement;
@@ -38,6 +38,7 @@ export class Group {
     this.state = find(element, "[data-group-state]");
     this.help = find(element, "[data-help]");
     this.silence = find(element, "[data-silence]");
+    this.called = this.name;
     this.place([]);
   }
 
@@ -53,7 +54,7 @@ export class Group {
     element.dataset.group = entity;
     const heading = find(element, "[data-group-name]");
     const where = find(element, "[data-group-place]");
-    const id = entity.trim().replace(/\s+/g, "_"); // a space would end it where it is referred to
+    const id = entity.replace(/[_ \t\n\f\r]/g, (c) => (c === "_" ? "__" : "_.")); // as templates/setting.go: a space would end it
     heading.id = `of-${id}`;
     where.id = `at-${id}`;
     element.setAttribute("aria-labelledby", place ? `${heading.id} ${where.id}` : heading.id);
