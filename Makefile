@@ -57,12 +57,12 @@ unit:
 	go -C tools test ./...
 
 # One file at a time: each measures how soon something is seen. Outside tests run last and alone, for the same reason.
-# A file that hangs is a failure that can be read, not a run that is cut off.
+# A file that hangs is a failure that can be read, not a run that is cut off; ./e2e alone takes ten minutes.
 browser: build need
 	node --test --test-concurrency=1 --test-timeout=600000 e2e/browser/*.test.mjs
 
 outside: build need
-	$(GOTEST) $(RACE) -count=1 -p 1 ./e2e
+	$(GOTEST) $(RACE) -count=1 -p 1 -timeout 30m ./e2e
 
 dev: pages ## Rebuild and reload the page on every change, at http://localhost:7331
 	@rm -f bin/.templ # watching leaves other generated files behind than a build makes
