@@ -71,7 +71,8 @@ type Keys struct {
 	latest atomic.Int64              // newest wall time seen, Unix nanoseconds
 	dir    atomic.Pointer[directory] // replaced whole, never changed
 
-	reading sync.Mutex // one reload at a time, or an older reading could replace a newer one
+	looked  atomic.Int64 // when a renewed key was last looked for, Unix nanoseconds
+	reading sync.Mutex   // one reload at a time, or an older reading could replace a newer one
 
 	mu      sync.Mutex
 	onEnd   []func(jti string)
@@ -231,6 +232,15 @@ func (k *Keys) justMade(jti string) (*KeyInfo, bool) {
 	return info, known
 }
 
+// lookAgain is how often whoever holds a key that was renewed, the old one or the new, can make us read the store.
+const lookAgain = 100 * time.Millisecond
+
+// mayLook says whether a key that we signed and know by another token may be looked for: it may have been renewed just now.
+func (k *Keys) mayLook() bool {
+	now, last := time.Now().UnixNano(), k.looked.Load()
+	return now-last >= int64(lookAgain) && k.looked.CompareAndSwap(last, now)
+}
+
 // Verify makes the Grant of a key, in memory. Unknown and wrong keys cost the same work and give the same error.
 func (k *Keys) Verify(token string) (Grant, error) {
 	if token == "" {
@@ -243,13 +253,15 @@ func (k *Keys) Verify(token string) (Grant, error) {
 	hash := sha256.Sum256([]byte(token))
 	said, genuine := k.signer.read(token, at)
 	info, known := k.dir.Load().byID[said.ID]
-	if !known && genuine {
+	is := func(info *KeyInfo) bool { return subtle.ConstantTimeCompare(hash[:], info.Hash[:]) == 1 }
+	switch {
+	case !known && genuine, genuine && !is(info) && k.mayLook():
 		info, known = k.justMade(said.ID)
 	}
 	if !known {
 		info = &k.nobody
 	}
-	same := subtle.ConstantTimeCompare(hash[:], info.Hash[:]) == 1
+	same := is(info)
 	if !genuine || !known || !same || said.Subject != info.Subject.String() {
 		return Grant{}, ErrKeyUnknown
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,9 +21,11 @@ type memory struct {
 	keys    []KeyInfo
 	changed bool
 	err     error
+	reads   atomic.Int64
 }
 
 func (m *memory) Keys(context.Context) ([]KeyInfo, error) {
+	m.reads.Add(1)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.keys), m.err

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // smallDisk is a folder on a disk of its own of so many MiB.
@@ -68,6 +69,21 @@ func TestTheStoreBeginsAnewAfterAFullDisk(t *testing.T) {
 	empty()
 	await(t, func() bool { return h.b.Healthy() == nil })
 	stays.publish(door.publishTopic(), "after", 1)
-	await(t, func() bool { return take(t, seen).payload == "after" }) // behind what was stored last
-	await(t, func() bool { return slices.Contains(h.book.hold(t, 2), "after") })
+	// Behind what was stored last. Watcher and recorder look whether they can go on every ten seconds at least.
+	late := time.After(2*retryLongest + soon)
+	for shown := ""; shown != "after"; {
+		select {
+		case got := <-seen:
+			shown = got.payload
+		case <-late:
+			t.Fatal("it is not shown")
+		}
+	}
+	for !slices.Contains(h.book.hold(t, 0), "after") {
+		select {
+		case <-h.book.grown:
+		case <-late:
+			t.Fatal("it is not recorded")
+		}
+	}
 }

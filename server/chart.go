@@ -194,7 +194,7 @@ func ticks(st stretch) (all []templates.Tick) {
 	}
 	for at := st.From.Truncate(every); at.Before(st.To); at = at.Add(every) {
 		share := float64(at.Sub(st.From)) / float64(st.To.Sub(st.From))
-		if share < 0.02 || share > 0.96 {
+		if share < 0.06 || share > 0.94 {
 			continue // its words would be cut off
 		}
 		all = append(all, templates.Tick{X: percent(share), Words: at.Format(layout)})

@@ -53,7 +53,7 @@ func chartStretches() map[string]stretch {
 	wanted.As = shownAs{Name: "Air", Unit: "°F", Digits: &digits}
 	bytes := flat
 	bytes.Reading = "mem_free"
-	bytes.Points = []history.Point{{At: chartStart, Low: 200, Mean: 400, High: 800, N: 3}, {At: chartStart.Add(time.Hour), Low: 600, Mean: 1000, High: 1700, N: 3}}
+	bytes.Points = []history.Point{{At: chartStart, Low: 200, Mean: 400, High: 800, N: 3}, {At: chartStart.Add(time.Hour), Low: 600, Mean: 1000, High: 1700, N: 97}} // more often, and no longer
 	return map[string]stretch{"bytes": bytes, "wanted otherwise": wanted, "steady": steady, "with gaps": gap, "with a hole": hole, "alone": alone, "flat": flat, "huge": huge, "words": words, "nothing": day}
 }
 

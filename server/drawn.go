@@ -64,9 +64,10 @@ func titleOf(st stretch, now time.Time) string {
 	return "One " + string(st.Span)
 }
 
-// numberFacts are the lowest, the mean and the highest, and when.
+// numberFacts are the lowest, the mean and the highest, and when. The mean is over time: a step counts as much as another, however often something was
+// sent in it.
 func numberFacts(st stretch) []templates.Fact {
-	low, high, sum, n := st.Points[0], st.Points[0], 0.0, int64(0)
+	low, high, mean := st.Points[0], st.Points[0], 0.0
 	for _, p := range st.Points {
 		if p.Low < low.Low {
 			low = p
@@ -74,10 +75,7 @@ func numberFacts(st stretch) []templates.Fact {
 		if p.High > high.High {
 			high = p
 		}
-		n += p.N
-	}
-	for _, p := range st.Points {
-		sum += p.Mean * (float64(p.N) / float64(max(n, 1)))
+		mean += p.Mean / float64(len(st.Points))
 	}
 	fact := func(name string, v float64) templates.Fact {
 		shown := st.words(v)
@@ -90,7 +88,7 @@ func numberFacts(st stretch) []templates.Fact {
 		}
 		return f
 	}
-	return []templates.Fact{when(fact("Lowest", low.Low), low), fact("Mean", sum), when(fact("Highest", high.High), high)}
+	return []templates.Fact{when(fact("Lowest", low.Low), low), fact("Mean", mean), when(fact("Highest", high.High), high)}
 }
 
 // stateFacts say how long something was so; what lasted longest first.

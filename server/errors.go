@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -225,7 +226,8 @@ func pressProblem(err error) (problem, bool) {
 // answerError is echo's error handler: JSON for programs, a page for people.
 func (s *Server) answerError(err error, c echo.Context) {
 	p := problemOf(err)
-	if p.status >= 500 && p.status != http.StatusNotImplemented {
+	gone := errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil // whoever asked
+	if p.status >= 500 && p.status != http.StatusNotImplemented && !gone {
 		s.Log.Error("request failed", "route", c.Path(), "err", err)
 	} else {
 		s.Log.Debug("request refused", "route", c.Path(), "status", p.status, "reason", p.reason)

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { axeSource, launch, Server } from "./trellis.mjs";
-import { developer, enter, live, visitor } from "./visit.mjs";
+import { developer, enter, live, signIn, visitor } from "./visit.mjs";
 
 let browser, server;
 before(async () => {
@@ -80,6 +80,27 @@ test("pages fit a screen of 360 px", async () => {
   await enter(page, await server.newLink());
   await page.getByTestId("card").first().waitFor();
   assert.ok((await wide(page)) <= 0, "the board");
+  who.calm();
+  await who.close();
+});
+
+test("a name that is one long word breaks, and not the page", async () => {
+  const who = await visitor(browser, { viewport: { width: 360, height: 640 } });
+  const page = await who.page();
+  const key = await server.key("w".repeat(64));
+  await server.send(key, { temperature: 21, ["q".repeat(60)]: 4 });
+  await signIn(page, server.url, key.key);
+  await live(page);
+  const renamed = page.evaluate(() => {
+    const wanted = { do: "change", entity: document.querySelector("[data-group]").dataset.group, reading: "temperature", name: "W".repeat(60), high: "3" };
+    return fetch("/settings", { method: "POST", body: new URLSearchParams(wanted) }).then((r) => r.status);
+  });
+  assert.equal(await renamed, 200);
+  for (const path of ["/", "/?change", "/happened"]) {
+    await page.goto(server.url + path);
+    await page.getByText("W".repeat(60)).first().waitFor();
+    assert.ok((await wide(page)) <= 0, path);
+  }
   who.calm();
   await who.close();
 });

@@ -173,7 +173,7 @@ export function ticks(s: Stretch): { x: string; words: string }[] {
   const all: { x: string; words: string }[] = [];
   for (let at = firstTick(s.from, step); at < s.to; at = nextTick(at, step)) {
     const share = (at - s.from) / (s.to - s.from);
-    if (share >= 0.02 && share <= 0.96) all.push({ x: `${(100 * share).toFixed(2)}%`, words: format.format(at) });
+    if (share >= 0.06 && share <= 0.94) all.push({ x: `${(100 * share).toFixed(2)}%`, words: format.format(at) });
   }
   return all;
 }

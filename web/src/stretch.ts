@@ -136,14 +136,12 @@ export function facts(s: Stretch): Fact[] {
   const [first] = s.points;
   if (!first) return timeFacts(states(s));
   let [low, high]: [Point, Point] = [first, first];
-  let n = 0;
-  let mean = 0;
+  let mean = 0; // over time: a step counts as much as another, however often something was sent in it
   for (const p of s.points) {
     if (p[1] < low[1]) low = p;
     if (p[3] > high[3]) high = p;
-    n += p[4];
+    mean += p[2] / s.points.length;
   }
-  for (const p of s.points) mean += p[2] * (p[4] / n);
   const fact = (name: string, value: number, at: number) => {
     const shown = wordsOf(s, value);
     const until = at && Math.min(at + s.every, s.to);
