@@ -70,6 +70,7 @@ type router struct {
 
 	renewing sync.Mutex
 	renewed  chan struct{} // closed when our consumers have to be made again
+	watching *signal       // given when the watcher is there since
 
 	halt    context.CancelFunc // take nothing new
 	abandon context.CancelFunc // leave even what is in hand
@@ -102,7 +103,7 @@ func startRouter(ctx context.Context, e *engine, c Config, normalise normaliser,
 		maxPayload: int(e.conn.MaxPayload()) - 1024, // room for headers
 		arrived:    newBacklog(arrivedBytes, (*arrival).weight), ebbed: make(chan struct{}), seen: make(chan struct{}),
 		queue: newBacklog(queuedBytes, (*routed).weight), fetched: make(chan jetstream.Msg, batchSize),
-		renewed: make(chan struct{}),
+		renewed: make(chan struct{}), watching: newSignal(),
 	}
 	s, err := e.js.Stream(ctx, stream)
 	if err != nil {
@@ -133,6 +134,7 @@ func (r *router) start(ctx, running, working context.Context, s jetstream.Stream
 	if err != nil {
 		return fmt.Errorf("watch stored publishes: %w", err)
 	}
+	r.watching.give()
 	r.run(running, working, watcher, recorder)
 	return nil
 }
@@ -158,10 +160,10 @@ func (r *router) watcher(ctx context.Context) (jetstream.Consumer, error) {
 
 // run starts the goroutines; stop ends them.
 func (r *router) run(running, working context.Context, watcher, recorder jetstream.Consumer) {
-	r.running.Go(func() { r.follow(running, watcher, r.watcher, r.watch) })
+	r.running.Go(func() { r.follow(running, watcher, r.watcherAgain, r.watch) })
 	r.running.Go(func() {
 		defer close(r.fetched)
-		r.follow(running, recorder, r.recorder, func(m jetstream.Msg) {
+		r.follow(running, recorder, r.recorderAgain, func(m jetstream.Msg) {
 			select {
 			case r.fetched <- m:
 			case <-running.Done():
@@ -209,7 +211,7 @@ func (r *router) renew() {
 	r.renewing.Lock()
 	defer r.renewing.Unlock()
 	close(r.renewed)
-	r.renewed = make(chan struct{})
+	r.renewed, r.watching = make(chan struct{}), newSignal()
 }
 
 func (r *router) renewal() <-chan struct{} {
@@ -217,6 +219,43 @@ func (r *router) renewal() <-chan struct{} {
 	defer r.renewing.Unlock()
 	return r.renewed
 }
+
+func (r *router) watcherSignal() *signal {
+	r.renewing.Lock()
+	defer r.renewing.Unlock()
+	return r.watching
+}
+
+// watcherAgain makes the watcher after nats has begun anew, and lets the recorder go on.
+func (r *router) watcherAgain(ctx context.Context) (jetstream.Consumer, error) {
+	there := r.watcherSignal()
+	c, err := r.watcher(ctx)
+	if err == nil {
+		there.give()
+	}
+	return c, err
+}
+
+// recorderAgain waits for the watcher: nats lets go of what nobody waits for, and what was recorded before the watcher is there would not be shown. But
+// the record does not wait for ever.
+func (r *router) recorderAgain(ctx context.Context) (jetstream.Consumer, error) {
+	select {
+	case <-r.watcherSignal().given:
+	case <-time.After(retryLongest):
+	case <-ctx.Done():
+	}
+	return r.recorder(ctx)
+}
+
+// signal is given once.
+type signal struct {
+	once  sync.Once
+	given chan struct{}
+}
+
+func newSignal() *signal { return &signal{given: make(chan struct{})} }
+
+func (s *signal) give() { s.once.Do(func() { close(s.given) }) }
 
 // untilRenewed is each, until nats begins anew or running ends.
 func (r *router) untilRenewed(running context.Context, renewed <-chan struct{}, all jetstream.MessagesContext, handle func(jetstream.Msg)) error {
