@@ -142,13 +142,12 @@ func (e *engine) hello(ctx context.Context, client string) error {
 
 // open is dial, again for as long as wanted where nats hung up without a word. It does so, a second late, to whoever comes within a second after
 // another had to take over their client id, and nats may still hold a connection whose device has left and comes back: that is no reason to turn the
-// device away. What nats refuses for another reason it refuses at once.
+// device away. What nats refuses for most other reasons it refuses at once. No try begins after the time that one answer may take.
 func (e *engine) open(ctx context.Context, g access.Grant, c connect, client string, wanted func() bool) (*net.TCPConn, [4]byte, error) {
-	for tries := 1; ; tries++ {
+	for tries, first := 1, time.Now(); ; tries++ {
 		began := time.Now()
 		conn, answer, err := e.dial(ctx, g, c, client)
-		took := time.Since(began)
-		jailed := err != nil && took >= jailedFor*9/10 && took < answerWithin
+		jailed := err != nil && time.Since(began) >= jailedFor*9/10 && time.Since(first) < answerWithin
 		if !jailed || tries == maxDials || ctx.Err() != nil || !wanted() {
 			return conn, answer, err
 		}

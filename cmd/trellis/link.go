@@ -23,7 +23,7 @@ const linkLife = time.Hour
 type linkCommand struct {
 	folder
 	Listen    string `help:"As for serve, where the link is to point elsewhere than to the server that runs, or last ran, on the folder." placeholder:"ADDRESS"`
-	PublicURL string `name:"public-url" help:"As for serve; so too." placeholder:"URL"`
+	PublicURL string `name:"public-url" help:"As for serve, in place of --listen." placeholder:"URL"`
 
 	given bool // one of them, on this command line
 }
