@@ -81,7 +81,7 @@ bench: build need ## Measure side by side with mosquitto, nginx and haproxy
 	go run ./bench
 
 screenshots: build need ## Take the pictures of the documentation again
-	node e2e/browser/screenshots.mjs
+	TRELLIS_TZ=UTC node e2e/browser/screenshots.mjs
 
 fmt: web/node_modules/.installed ## Format everything
 	gofmt -w $$(go list -f '{{.Dir}}' ./...) tools
