@@ -97,20 +97,37 @@ func (h *Hub) Listen(hear func(Message)) { h.ear.Store(&hear) }
 // aliveFilter is asked to be forgotten, though nobody has asked to hear it: the broker has to answer that.
 const aliveFilter = "trellis/alive"
 
-// Answers returns nil when the broker has answered on the connection of this Grant.
+// Answers returns nil when the broker has answered on the connection of this Grant. One that ends meanwhile says nothing of the next, which is
+// asked too; of a third, nobody is: a broker that hangs up whenever it is asked would take us for two.
 func (u *Uplinks) Answers(ctx context.Context, g access.Grant) error {
-	c := u.connOf(g)
-	if c == nil {
-		return fmt.Errorf("ask the upstream broker: %w", errLinkDown)
-	}
 	filter := aliveFilter
 	if g.KeyID != "" && u.House == nil {
 		filter = g.Subject.MessagesTopic(g.KeyID) + "/alive" // a topic of its own, in case somebody looks
 	}
+	for again := false; ; again = true {
+		c, err := u.connected(ctx, g)
+		if err != nil {
+			return err
+		}
+		if err = c.answers(ctx, filter); err == nil || again || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// answers returns nil when the broker has answered, and else not before the connection or ctx is over.
+func (c *upstreamConn) answers(ctx context.Context, filter string) error {
 	token := c.client.Unsubscribe(filter)
 	select {
 	case <-token.Done():
-		return token.Error()
+		if token.Error() == nil {
+			return nil
+		}
+	case <-c.gone:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select { // the library says that it is over before we know why
 	case <-c.gone:
 		return c.cause
 	case <-ctx.Done():

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"syscall"
 	"testing"
 	"time"
@@ -104,6 +105,23 @@ func TestWithoutALinkNothingIsPressed(t *testing.T) {
 		t.Errorf("without a link: handed %v, %v", handed, err)
 	}
 	_ = m.cmd.Process.Signal(syscall.SIGCONT)
+}
+
+func TestAPressWaitsForTheNextConnection(t *testing.T) {
+	m := lenient(t, fullACL)
+	f := newFront(t, m.address())
+	t.Cleanup(f.Need(shed()))
+	heard := m.hearing(t)
+	for n := range 10 {
+		f.up()
+		l := f.linkFor(shed())
+		l.current().end(io.ErrUnexpectedEOF) // it takes the link a moment to see that
+		payload := fmt.Sprint(n)
+		if handed, err := pressOn(t, f, 10*time.Second, payload, fine); err != nil || !handed {
+			t.Fatal(n, handed, err)
+		}
+		nextHeard(t, heard, payload)
+	}
 }
 
 func TestWhatANetworkSwallowsIsUnsureAndNotSentAgain(t *testing.T) {

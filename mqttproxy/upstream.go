@@ -288,19 +288,25 @@ func (u *Uplinks) linkFor(g access.Grant) *uplink {
 
 // Ready returns nil as soon as there is a connection for the key of this Grant, which somebody must need.
 func (u *Uplinks) Ready(ctx context.Context, g access.Grant) error {
+	_, err := u.connected(ctx, g)
+	return err
+}
+
+// connected waits for a connection that is not over, for the key of this Grant.
+func (u *Uplinks) connected(ctx context.Context, g access.Grant) (*upstreamConn, error) {
 	for {
 		l := u.linkFor(g)
 		if l == nil {
-			return fmt.Errorf("wait for the upstream broker: %w", errLinkDown)
+			return nil, fmt.Errorf("wait for the upstream broker: %w", errLinkDown)
 		}
 		c, news := l.watched()
-		if c != nil {
-			return nil
+		if c != nil && !c.over() { // which the link may not have seen yet
+			return c, nil
 		}
 		select {
 		case <-news:
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
 }
