@@ -190,12 +190,16 @@ func (r *router) follow(running context.Context, c jetstream.Consumer,
 			return
 		}
 		if errors.Is(err, errRenewed) {
-			pause = retryFirst
+			pause, renewed = retryFirst, nil
 		} else {
 			r.log.Warn("nats closed a consumer of ours, it is made again", "error", err)
 			r.health.doubt()
 		}
-		if !sleep(running, pause) {
+		select {
+		case <-time.After(pause):
+		case <-renewed: // what kept it from being made may be over
+			pause = retryFirst
+		case <-running.Done():
 			return
 		}
 		renewed = r.renewal() // before it is made: it may be gone the next moment

@@ -351,12 +351,12 @@ func (l *uplink) send(ctx context.Context, topic string, payload []byte, qos byt
 	show.Sent, show.At = true, time.Now()
 	l.arrived(&show)
 	sum := sumOf(topic, payload)
-	if !soon(ctx, func() bool { return l.echoes.begin(sum, show) }) {
+	if !soon(ctx, func() bool { return l.inbox.has(len(topic)+len(payload)) && l.echoes.begin(sum, show) }) {
 		return fmt.Errorf("publish upstream: %w", errCrowded)
 	}
 	err := c.publish(ctx, topic, payload, qos)
 	if show := l.echoes.end(sum, err == nil); show != nil {
-		soon(ctx, func() bool { return l.inbox.put(*show, 1) }) // it is on its way: it must not be missing here
+		l.inbox.sent(*show)
 	}
 	if err != nil {
 		return fmt.Errorf("publish upstream: %w", err)

@@ -57,11 +57,10 @@ func (q *inbox) put(a Arrival, qos byte) bool {
 	size := len(a.Topic) + len(a.Payload)
 	q.seq++
 	if qos > 0 {
-		if len(q.kept) >= q.most || (q.bytes[1] > 0 && q.bytes[1]+size > q.mostBytes) {
+		if !q.fits(size) {
 			return false
 		}
-		q.kept = append(q.kept, queued{a, q.seq})
-		q.bytes[1] += size
+		q.keep(a)
 	} else {
 		q.plain = append(q.plain, queued{a, q.seq})
 		for q.bytes[0] += size; len(q.plain) > q.most || (q.bytes[0] > q.mostBytes && len(q.plain) > 1); {
@@ -72,11 +71,44 @@ func (q *inbox) put(a Arrival, qos byte) bool {
 			}
 		}
 	}
+	q.tell()
+	return true
+}
+
+// has says whether there is room for another message of this many bytes.
+func (q *inbox) has(size int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.fits(size)
+}
+
+// sent takes a message that we sent, for which there was room before: others may have taken that meanwhile, but it is on its way and must not
+// be missing here.
+func (q *inbox) sent(a Arrival) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.seq++
+	q.keep(a)
+	q.tell()
+}
+
+// fits is has; q.mu is held.
+func (q *inbox) fits(size int) bool {
+	return len(q.kept) < q.most && (q.bytes[1] == 0 || q.bytes[1]+size <= q.mostBytes)
+}
+
+// keep takes a message that is never let go; q.mu is held.
+func (q *inbox) keep(a Arrival) {
+	q.kept = append(q.kept, queued{a, q.seq})
+	q.bytes[1] += len(a.Topic) + len(a.Payload)
+}
+
+// tell says that there is news.
+func (q *inbox) tell() {
 	select {
 	case q.full <- struct{}{}:
 	default:
 	}
-	return true
 }
 
 // crowded gives a channel that is closed when there is room again, or nil if there is.

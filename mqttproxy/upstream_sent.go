@@ -2,6 +2,7 @@ package mqttproxy
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -129,7 +130,10 @@ func (c *upstreamConn) over() bool {
 func (c *upstreamConn) settled(ctx context.Context, token mqtt.Token) error {
 	select {
 	case <-token.Done():
-		if err := token.Error(); err != nil {
+		switch err := token.Error(); {
+		case errors.Is(err, mqtt.ErrNotConnected): // the library knows before we do, and has not taken it
+			return errLinkDown
+		case err != nil:
 			return unsureError{err}
 		}
 		return nil

@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
 )
 
 // publishOn sends as soon as the link is up, and gives what became of it.
@@ -28,7 +31,7 @@ func (f *front) publishOn(limit time.Duration, payload []byte) error {
 
 func TestABrokerThatConfirmsNothingIsGivenUp(t *testing.T) {
 	p := newPuppet(t, nil) // it answers pings
-	f := newFront(t, p.at, func(c *UplinksConfig) { c.PingEvery, c.Silence = time.Second, 2200*time.Millisecond })
+	f := newFront(t, p.at, func(c *UplinksConfig) { c.PingEvery, c.Silence = time.Second, 5*time.Second })
 	t.Cleanup(f.Need(shed()))
 	err := f.publishOn(time.Minute, []byte("waits for ever"))
 	if unsure := (unsureError{}); !errors.As(err, &unsure) || !errors.Is(err, errNoPubAnswer) || errors.Is(err, errDropped) {
@@ -116,4 +119,43 @@ func TestAFightIsStillKnownWhileWeSend(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The client library knows that a connection is lost a moment before we do, and takes nothing from then on.
+func TestWhatTheLibraryDoesNotTakeIsNotSent(t *testing.T) {
+	u, err := NewUplinks(UplinksConfig{
+		Addresses: []*url.URL{{Scheme: "mqtt", Host: "127.0.0.1:1"}}, Take: func(context.Context, []Arrival) error { return nil }, House: anyHouse("home/#"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := &upstreamConn{link: &uplink{up: u}, client: mqtt.NewClient(mqtt.NewClientOptions()), gone: make(chan struct{})}
+	for qos := range byte(2) {
+		if err := lost.publish(t.Context(), "home/shed/set", []byte("on"), qos); !errors.Is(err, errLinkDown) || errors.As(err, &unsureError{}) {
+			t.Errorf("at QoS %d who sent is told %v", qos, err)
+		}
+	}
+	if err := u.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What the broker has acknowledged is shown and recorded here, however full it is by then.
+func TestWhatWasSentHasRoomHere(t *testing.T) {
+	q := newInbox(2, 100)
+	for n := range 2 {
+		if !q.has(5) || !q.put(numbered(n, 5), 1) {
+			t.Fatalf("no room for message %d", n)
+		}
+	}
+	if q.has(5) || q.put(numbered(2, 5), 1) {
+		t.Error("there is room for a third")
+	}
+	q.sent(numbered(3, 5))
+	if got := q.take(10); len(got) != 3 || string(got[2].Payload) != string(numbered(3, 5).Payload) {
+		t.Errorf("taken are %v", got)
+	}
+	if !q.has(5) || !q.has(1000) { // one may be as long as it likes
+		t.Error("an empty one has no room")
+	}
 }
