@@ -201,7 +201,7 @@ test(`${rate} messages a second for ${seconds} s into an open board and list`, {
     for (const reading of readings) wanted[`device-${key} ${reading}`] = last[reading].toLocaleString("en");
   }
   const different = () => page.evaluate(valuesUnlike, wanted);
-  const patience = performance.now() + 30_000;
+  const patience = performance.now() + 100_000; // each has its turn, on a slow machine a few at a time
   while ((await different()).length > 0 && performance.now() < patience) await new Promise((resolve) => setTimeout(resolve, 250));
   assert.deepEqual(await different(), [], "the last values are on the board");
 

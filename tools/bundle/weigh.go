@@ -13,8 +13,8 @@ const (
 	// see nothing live and every change of networks is a new session. 5,300 are the line past the server: it is a session of
 	// its own, and a page has to make of messages there what the server makes of them here. Another 5,600 are what keys of real
 	// devices mean: names, units, what is a card and what is not. 1,500 are how devices look and what is said of them.
-	viewerLimit    = 44_500
-	developerLimit = 54_800 // the same with the developer view and all else that comes later, such as what draws graphs, and 2,300 to tell of a silence
+	viewerLimit    = 44_700
+	developerLimit = 55_100 // the same with the developer view and all else that comes later, such as what draws graphs, and 2,300 to tell of a silence
 	valueLimit     = 43_500 // the page of one value and the worker, which it shares with the board; 200 are axes in the unit that is shown
 	checkLimit     = 10_000 // the check of the connection, which people open when their network is bad
 )

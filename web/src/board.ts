@@ -132,7 +132,10 @@ function become(to: State): void {
   state = to;
   if (back) freshDeveloper();
   if (back) setTimeout(() => (lost = 0), 3000); // by then we are told if it is so
-  if (back && (troubled || away)) countNew();
+  if (!back) {
+    if (state.link !== "live") meanwhile ??= 0; // some ways bring values before it is sure that they hold
+  } else if (troubled || away) countNew();
+  else meanwhile = null;
 }
 
 /** countNew tells people, a moment later, how many values came in that they could not see coming. */

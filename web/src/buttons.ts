@@ -66,6 +66,10 @@ class Item {
       event.preventDefault();
       void this.go(form);
     });
+    // The answer to the first click of two may be here before the second is.
+    form.addEventListener("click", (event) => {
+      if (event.detail > 1 && (event.target as Element).closest("[data-go]")) event.preventDefault();
+    });
     find<HTMLFormElement>(root, "[data-undo]").addEventListener("submit", (event) => {
       event.preventDefault();
       void this.undo();

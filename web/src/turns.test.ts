@@ -21,7 +21,7 @@ test("all have a turn at once when it is their first", () => {
   const { turns, near, far, taken } = made();
   turns.add(far);
   turns.add(near);
-  assert.deepEqual(taken(0), ["far", "near"]);
+  assert.deepEqual(taken(0), ["near", "far"]);
   assert.deepEqual(taken(0), []);
 });
 
@@ -66,4 +66,42 @@ test("what has left has no turn", () => {
   turns.add(near);
   turns.leave(near);
   assert.deepEqual(taken(0), []);
+});
+
+test("what is seen goes first, and of all else one in four", () => {
+  const turns = new Turns<Thing>((t) => t.seen);
+  const all = [...Array(8).keys()].map((n) => ({ name: `${n}`, seen: n > 2 }));
+  for (const t of all) turns.add(t);
+  assert.equal([...turns.take(0)].map((t) => t.name).join(""), "34506712");
+});
+
+test("who takes one at a time gives each kind its share", () => {
+  const turns = new Turns<Thing>((t) => t.seen);
+  const [near, far] = [
+    { name: "near", seen: true },
+    { name: "far", seen: false },
+  ];
+  let names = "";
+  turns.add(far);
+  for (let n = 0; n < 8; n++) {
+    turns.add(near); // it always waits again
+    for (const t of turns.take(n * 1000)) {
+      names += t.name[0];
+      turns.add(t);
+      break;
+    }
+  }
+  assert.equal(names, "nnnfnnnf");
+});
+
+test("what leaves while others are taken has no turn", () => {
+  const { turns, near, far } = made();
+  turns.add(near);
+  turns.add(far);
+  const names = [];
+  for (const t of turns.take(0)) {
+    names.push(t.name);
+    turns.leave(far);
+  }
+  assert.deepEqual(names, ["near"]);
 });

@@ -7,10 +7,9 @@ import { partOf } from "../whole";
 import { say } from "../words";
 import { Card, printedAt } from "./card";
 import { clone, find } from "./find";
-import { drawSoon } from "./frame";
+import { drawSoon, patience } from "./frame";
 import { Group } from "./group";
 
-const atOnce = 8; // ms of drawing in one frame: many cards that change must not stop the page
 const later = 250; // ms until what nobody sees is looked at again
 const beyond = "50%"; // of the screen: what is so near to it counts as seen, as somebody may be on the way there
 
@@ -234,13 +233,14 @@ export class Board {
   private readonly draw = (): void => {
     const now = this.now();
     const began = performance.now();
+    const enough = began + patience();
     for (const card of this.changed.take(began)) {
       const whole = this.totals.get(keyOf(card.entity, card.reading));
       if (whole !== undefined) card.partOf(whole);
       this.place(card);
       const { device, look } = this.groupOf(card.entity);
       card.render(now, device, look);
-      if (performance.now() - began < atOnce) continue;
+      if (performance.now() < enough) continue;
       drawSoon(this.draw);
       return;
     }

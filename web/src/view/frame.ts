@@ -10,6 +10,13 @@ const unseen = 250;
 const drawings = new Set<() => void>();
 let waiting = false;
 let next = 0;
+let took = 0; // the last frame
+
+/**
+ * patience is how many ms may be spent on drawing in one frame: many that change must not stop the page. Where the browser itself takes long for
+ * each frame, a third of that is drawn at once: else it would take as long for every little.
+ */
+export const patience = (): number => Math.max(8, Math.min(took / 4, 48));
 
 /** drawSoon has something drawn once, with all that is to be drawn then. */
 export function drawSoon(draw: () => void): void {
@@ -33,7 +40,8 @@ function drawAll(): void {
   // Whoever looks after the frame knows how long layout and paint took too.
   setTimeout(() => {
     const now = performance.now();
-    next = now - began > quick ? now + rest * (now - began) : 0;
+    took = now - began;
+    next = took > quick ? now + rest * took : 0;
     waiting = false;
     if (drawings.size > 0) wait();
   });
