@@ -95,7 +95,9 @@ func TestRefusalsInTheLog(t *testing.T) {
 	for range 3 {
 		h.dial().connect(wrong)
 	}
-	h.dial().send([]byte{0xc0, 0})
+	silly := h.dial()
+	silly.send([]byte{0xc0, 0})
+	silly.closed()
 	elsewhere := shed.connect()
 	elsewhere.client = "somebody"
 	for range 2 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"trellis/access"
+	"trellis/message"
 )
 
 func TestTakeOverEndsTheOlderConnection(t *testing.T) {
@@ -129,12 +130,11 @@ func TestEndKeyEndsEverySessionWithinASecond(t *testing.T) {
 
 func TestASessionEndsWithItsGrant(t *testing.T) {
 	h := start(t)
-	h.ring.until = time.Now().Add(300 * time.Millisecond)
-	d := h.login(shed)
-	began := time.Now()
-	d.closed()
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("took %v", took)
+	until := time.Now().Add(2 * time.Second)
+	h.ring.until = until
+	h.login(shed).closed()
+	if now := time.Now(); now.Before(until) {
+		t.Errorf("ended %v before its time", until.Sub(now))
 	}
 }
 
@@ -265,10 +265,12 @@ func TestPagesPublishLikeDevices(t *testing.T) {
 	}
 	h.book.hold(t, 3)
 	h.book.mu.Lock()
-	last := h.book.lines[2]
+	all := slices.Clone(h.book.lines)
 	h.book.mu.Unlock()
-	if last.Source != "acme:eu:operator" || last.Topic != "acme/eu/operator/publish" {
-		t.Errorf("recorded %+v", last)
+	if !slices.ContainsFunc(all, func(m message.Message) bool { // in any order: QoS 0 goes another way
+		return m.Source == "acme:eu:operator" && m.Topic == "acme/eu/operator/publish"
+	}) {
+		t.Errorf("recorded %+v", all)
 	}
 	for topic, want := range map[string]error{"acme/eu/k1/messages": ErrTopic, "acme/eu/+/publish": ErrTopic, "$MQTT/x": ErrTopic} {
 		if err := h.b.Publish(ctx, topic, nil, 1); !errors.Is(err, want) {

@@ -56,7 +56,7 @@ func TestSilenceIsGivenFiveSeconds(t *testing.T) {
 				}
 				_ = conn.SetReadDeadline(began.Add(prompt))
 				n, err := conn.Read(make([]byte, 1))
-				if lasted := time.Since(began); n > 0 || err == nil || lasted < 4*time.Second || lasted > 6500*time.Millisecond {
+				if lasted := time.Since(began); n > 0 || err == nil || lasted < 4*time.Second || lasted > 9*time.Second {
 					t.Errorf("after %v: %d bytes, %v; want silence and an end after 5 s", lasted, n, err)
 				}
 			})
@@ -76,7 +76,7 @@ func TestSilenceIsGivenFiveSeconds(t *testing.T) {
 			}
 			<-tick.C
 		}
-		if lasted := time.Since(began); lasted > 7500*time.Millisecond {
+		if lasted := time.Since(began); lasted > 9*time.Second {
 			t.Errorf("still open after %v", lasted)
 		}
 	})

@@ -151,7 +151,7 @@ func (s *server) start() {
 	s.t.Helper()
 	args := append([]string{"serve", "--listen", s.listen, "--mqtt", s.mqtt, "--data", s.data}, s.args...)
 	s.program = run(s.t, trellisBin, nil, args...)
-	open := s.out.wait(`(?m)^Open\s+((http://\S+)/enter#\S+)$`, prompt, s.gone)
+	open := s.out.wait(`(?m)^Open\s+((http://\S+)/enter#\S+)$`, 3*prompt, s.gone) // after a kill it has much to read first
 	devices := s.out.wait(`(?m)^Devices\s+mqtt://(\S+) and (ws://(\S+)/ws)$`, prompt, s.gone)
 	if open == nil || devices == nil {
 		s.t.Fatalf("trellis serve did not say where it is open.\nstdout: %s\nstderr: %s", s.out, s.errs)

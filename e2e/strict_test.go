@@ -28,10 +28,7 @@ func strictBroker(t *testing.T, k key) (address string, log *program) {
 	if _, err := os.Stat(strictPlugin); err != nil {
 		t.Skip("mosquitto's dynamic security plugin is not here")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	address = l.Addr().String()
-	must(t, l.Close())
+	address = freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
 	salt := []byte("twelve-bytes")
 	hash, err := pbkdf2.Key(sha512.New, k.Key, salt, 101, 64)

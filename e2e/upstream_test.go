@@ -258,7 +258,7 @@ func TestServiceKilledAndBackLosesNothing(t *testing.T) {
 	back.kill()
 	killed := time.Now()
 	c.hear(func() bool { return !c.down.IsZero() })
-	if c.down.IsZero() || c.down.Sub(killed) > 25*time.Second {
+	if c.down.IsZero() || c.down.Sub(killed) > noticeIn {
 		t.Errorf("the page was told after %v", c.down.Sub(killed))
 	}
 	must(t, c.page.Publish(wire.Message{Topic: k.topic("publish"), Payload: []byte(`{"data":{"late":1}}`)}))
@@ -321,7 +321,7 @@ func TestFrozenServiceIsNoticed(t *testing.T) {
 			}
 		})
 	}
-	if noticed == 0 || noticed > 25*time.Second {
+	if noticed == 0 || noticed > noticeIn {
 		t.Errorf("noticed after %v", noticed)
 	}
 	t.Logf("noticed after %v", noticed)

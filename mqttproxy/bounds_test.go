@@ -146,7 +146,7 @@ func TestHalfARequestForBytesIsNotWaitedFor(t *testing.T) {
 	c := &client{t: t, pipes: pipes}
 	c.open()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { pipes.Down(w, r, Visitor{}) }))
-	s.Config.ReadTimeout = 100 * time.Millisecond
+	s.Config.ReadTimeout = time.Second
 	s.Start()
 	defer s.Close()
 	for _, mode := range []string{wayStream, wayPoll} {
@@ -155,7 +155,7 @@ func TestHalfARequestForBytesIsNotWaitedFor(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 		_, _ = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\n%s: %s\r\n%s: 0\r\n%s: %s\r\nContent-Length: 10\r\n\r\n",
 			headerSession, c.id, headerPos, headerMode, mode)
 		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)

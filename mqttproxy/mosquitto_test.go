@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -97,19 +96,13 @@ func newMosquitto(t *testing.T) *mosquitto {
 	if _, err := exec.LookPath("mosquitto"); err != nil {
 		t.Skip("mosquitto is not here")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
 	dir := t.TempDir()
 	if os.Getuid() == 0 { // started by root it becomes another user
 		if err := os.Chmod(dir, 0o777); err != nil { //nolint:gosec // a test's own folder
 			t.Fatal(err)
 		}
 	}
-	return &mosquitto{t: t, dir: dir, port: port, news: make(chan struct{})}
+	return &mosquitto{t: t, dir: dir, port: freePort(t), news: make(chan struct{})}
 }
 
 func (m *mosquitto) common() string {

@@ -26,6 +26,10 @@ func pressOn(t *testing.T, f *front, limit time.Duration, payload string, handin
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
+	return pressIn(ctx, f, payload, handing)
+}
+
+func pressIn(ctx context.Context, f *front, payload string, handing func() error) (handed bool, err error) {
 	err = NewHub(Config{Source: overLinks{f.Uplinks}}).Press(ctx, shed(), shedOwn, []byte(payload), func() error {
 		handed = true
 		return handing()
@@ -131,8 +135,11 @@ func TestWhatANetworkSwallowsIsUnsureAndNotSentAgain(t *testing.T) {
 	t.Cleanup(f.Need(shed()))
 	f.up()
 	heard := m.hearing(t)
-	handed, err := pressOn(t, f, 500*time.Millisecond, "swallowed", func() error {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	handed, err := pressIn(ctx, f, "swallowed", func() error {
 		s.age.Add(1)
+		time.AfterFunc(500*time.Millisecond, cancel)
 		return nil
 	})
 	if !handed || err == nil || isNotSent(err) {

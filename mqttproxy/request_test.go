@@ -344,14 +344,14 @@ func TestAPipeIsItsVisitorsAlone(t *testing.T) {
 
 func TestPipesOverARealServer(t *testing.T) {
 	h, source := newTestHub(t, Config{})
-	pipes, _ := served(h, PipesConfig{BeatEvery: 100 * time.Millisecond})
+	pipes, _ := served(h, PipesConfig{BeatEvery: 500 * time.Millisecond})
 	defer pipes.Close()
 	v := Visitor{Grant: testGrant()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/live/up", func(w http.ResponseWriter, r *http.Request) { pipes.Up(w, r, v) })
 	mux.HandleFunc("/live/down", func(w http.ResponseWriter, r *http.Request) { pipes.Down(w, r, v) })
 	web := httptest.NewUnstartedServer(mux)
-	web.Config.ReadTimeout, web.Config.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond
+	web.Config.ReadTimeout, web.Config.WriteTimeout = time.Second, time.Second
 	web.Start()
 	defer web.Close()
 	c := &client{t: t, pipes: pipes, visitor: v}

@@ -228,7 +228,7 @@ func TestWhatASocketRefuses(t *testing.T) {
 			for _, code := range tt.codes {
 				fits = fits || got == code
 			}
-			if took := time.Since(began); !fits || took > 3*time.Second {
+			if took := time.Since(began); !fits || took > 10*time.Second {
 				t.Errorf("closed with %d after %v, want one of %v", got, took, tt.codes)
 			}
 		})
@@ -242,12 +242,13 @@ func TestAPageOverARealSocket(t *testing.T) {
 	host := "Origin: http://" + address + "\r\n"
 	p, _ := dial(t, address, false, speaksMQTT+host)
 	_, _ = p.Write(masked(append(connectPacket(60), subscribePacket(1, 0, "acme/local/+/publish")...)))
-	if _, got, _ := p.frame(); !bytes.HasPrefix(got, []byte{0x20, 2, 0, 0}) {
-		t.Fatalf("answer % x", got)
+	for said := []byte(nil); !bytes.Contains(said, []byte{typeSuback << 4, 3, 0, 1}); { // in one frame or two
+		_, got, err := p.frame()
+		if said = append(said, got...); err != nil || !bytes.HasPrefix(said, []byte{0x20, 2, 0, 0}) {
+			t.Fatalf("answer % x, %v", said, err)
+		}
 	}
-	for h.Stats().Published == 0 || !readerThere(h) {
-		source.deliver(Message{Topic: "acme/local/a/publish", Payload: []byte("hello")})
-	}
+	source.deliver(Message{Topic: "acme/local/a/publish", Payload: []byte("hello")})
 	for seen := false; !seen; {
 		_, got, err := p.frame()
 		if err != nil {
@@ -264,12 +265,6 @@ func TestAPageOverARealSocket(t *testing.T) {
 	}
 }
 
-func readerThere(h *Hub) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.readers.wild) > 0
-}
-
 func TestAPeerThatIgnoresTheCloseIsCutOffAfterASecond(t *testing.T) {
 	h, _ := newTestHub(t, Config{})
 	ended := make(chan Reason, 1)
@@ -279,7 +274,7 @@ func TestAPeerThatIgnoresTheCloseIsCutOffAfterASecond(t *testing.T) {
 	_, _, _ = p.frame()
 	began := time.Now()
 	h.EndKey("k1")
-	if got := <-ended; got != Refused || time.Since(began) > 3*time.Second {
+	if got := <-ended; got != Refused || time.Since(began) > 10*time.Second {
 		t.Errorf("ended with %v after %v", got, time.Since(began))
 	}
 }
@@ -290,7 +285,7 @@ func TestReadDeadlineIsForTheWholeAndCanBeLifted(t *testing.T) {
 			result := make(chan error, 1)
 			address := socketServer(t, false, Options{AnyOrigin: true}, func(s *Socket) {
 				defer s.Close()
-				_ = s.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+				_ = s.SetReadDeadline(time.Now().Add(time.Second))
 				_, err := io.ReadFull(s, make([]byte, 1))
 				if lifted {
 					_ = s.SetReadDeadline(time.Time{})
@@ -308,7 +303,7 @@ func TestReadDeadlineIsForTheWholeAndCanBeLifted(t *testing.T) {
 				}
 				return
 			}
-			<-time.After(200 * time.Millisecond)
+			<-time.After(1100 * time.Millisecond)
 			_, _ = p.Write(masked([]byte("y")))
 			if err := <-result; err != nil {
 				t.Error(err)

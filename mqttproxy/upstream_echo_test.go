@@ -89,7 +89,7 @@ func TestAPageWaitsWhileNothingCanBeRecorded(t *testing.T) {
 	f.up()
 	accepted := 0
 	for err := error(nil); err == nil; accepted++ {
-		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		err = f.Publish(ctx, shedOwn, []byte{byte(accepted)}, 1)
 		cancel()
 		if err != nil && !errors.Is(err, errCrowded) {

@@ -44,6 +44,7 @@ func TestOneLoginIsForEverybody(t *testing.T) {
 	if string(took[0].Payload) != "21.5" || took[1].Topic != "tele/shed/SENSOR" || took[0].KeyID != "" {
 		t.Errorf("came %+v", took)
 	}
+	m.said("as trellis-test (p2, c0", 1)
 	if n := strings.Count(m.log(), "as trellis-test (p2, c0"); n != 1 {
 		t.Errorf("%d sessions that stay:\n%s", n, m.log())
 	}

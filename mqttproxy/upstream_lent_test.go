@@ -76,6 +76,7 @@ func TestASessionThatCouldNotBeEndedIsGoneOnWith(t *testing.T) {
 	f, release, id := takenOver(t, m, n)
 	send(t, m.service(), shedHeard, "1", 1)
 	f.count(1)
+	m.said("Received PUBACK from "+id, 1) // else the broker has it still, and brings it again
 	m.end(syscall.SIGTERM)
 	f.is(func(s State) bool { return s.Down })
 	f.Uplinks.mu.Lock()

@@ -123,7 +123,7 @@ func TestALinkThatOthersNeedIsNotPassed(t *testing.T) {
 
 func TestASessionOfAPageThatIsGoneIsRecordedAndEnded(t *testing.T) {
 	m := lenient(t, fullACL)
-	f := newFront(t, m.address(), func(c *UplinksConfig) { c.LentFor, c.Linger = 300*time.Millisecond, 100*time.Millisecond })
+	f := newFront(t, m.address(), func(c *UplinksConfig) { c.LentFor, c.Linger = time.Hour, 100*time.Millisecond })
 	phone := signedIn("phone")
 	id := shedSub + "#ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	for _, other := range []string{"acme:eu:barn#ABCDEFGHIJKLMNOPQRSTUVWXYZ", shedSub + "#test-6ab9f1eb"} {
@@ -140,6 +140,9 @@ func TestASessionOfAPageThatIsGoneIsRecordedAndEnded(t *testing.T) {
 	page, _ := m.page(id)
 	page.Disconnect(0)
 	send(t, m.service(), shedHeard, "left behind", 1)
+	f.Uplinks.mu.Lock()
+	f.loans[loanOf{phone.KeyID, phone.SignIn}].timer.Reset(0) // the hour is over
+	f.Uplinks.mu.Unlock()
 	if a := f.count(1)[0]; string(a.Payload) != "left behind" {
 		t.Errorf("recorded %q", a.Payload)
 	}

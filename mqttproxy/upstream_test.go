@@ -165,6 +165,7 @@ func TestManyReadersAreOneConnectionBesideTheDevice(t *testing.T) {
 	if string(took[0].Payload) != "hello" || took[1].Topic != shedOwn || took[1].KeyID != "k1" {
 		t.Errorf("came %+v", took)
 	}
+	m.said("as "+shedOurs+" ", 1)
 	if n := strings.Count(m.log(), "as "+shedOurs+" "); n != 1 || dropped.Load() != 0 {
 		t.Errorf("%d connections of ours, the device was dropped %d times:\n%s", n, dropped.Load(), m.log())
 	}
@@ -183,7 +184,11 @@ func TestWhatIsSentFromHereIsShownOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := tt.broker(t)
-			f := newFront(t, m.address())
+			f := newFront(t, m.address(), func(c *UplinksConfig) {
+				if !tt.sent {
+					c.EchoIn = time.Hour // it comes, however long that takes
+				}
+			})
 			f.agreed.Store(name == "as sent, where the broker does not grant")
 			t.Cleanup(f.Need(shed()))
 			f.up()
@@ -359,11 +364,11 @@ func TestAFrozenBrokerIsNoticed(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	err := f.Publish(ctx, shedOwn, []byte("x"), 1)
-	if unsure := (unsureError{}); !errors.As(err, &unsure) || time.Since(began) > 2*time.Second {
+	if unsure := (unsureError{}); !errors.As(err, &unsure) {
 		t.Errorf("publishing to a frozen broker: %v after %v", err, time.Since(began))
 	}
 	f.is(func(s State) bool { return s.Down })
-	if took := time.Since(began); took > 3*time.Second {
+	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %v to notice", took)
 	}
 	_ = m.cmd.Process.Signal(syscall.SIGCONT)
@@ -379,6 +384,7 @@ func TestASessionLingersAndIsThenForgotten(t *testing.T) {
 	first()
 	first() // twice is once
 	second := f.Need(shed())
+	m.said(shedOurs+" (p2, c0", 1)
 	if f.Stats().Links != 1 || strings.Count(m.log(), shedOurs+" (p2, c0") != 1 {
 		t.Errorf("coming back at once made another connection:\n%s", m.log())
 	}

@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	bigint "math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"net/url"
 	"testing"
@@ -30,15 +31,19 @@ func encrypted(t *testing.T, until time.Time) (mqtts, wss *url.URL, roots *x509.
 	return &url.URL{Scheme: "mqtts", Host: "127.0.0.1:" + tlsPort}, &url.URL{Scheme: "wss", Host: "127.0.0.1:" + wsPort, Path: "/ws"}, roots
 }
 
+// freePort is one where nobody listens. It is none of those that the system gives away by itself, so that it is still free when a program comes to
+// listen there, again and again.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := fmt.Sprint(10_000 + mathrand.IntN(10_000))
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	t.Fatal("no port is free")
+	return ""
 }
 
 func (m *mosquitto) certificate(until time.Time) *x509.CertPool {

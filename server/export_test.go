@@ -239,16 +239,16 @@ func TestASlowReaderHoldsNothing(t *testing.T) {
 func TestAnExportOutlivesTheUsualLimits(t *testing.T) {
 	e := &endless{rows: 60_000, walked: make(chan struct{})}
 	s, ask := endlessSite(t, e)
-	s.server.http.ReadTimeout, s.server.http.WriteTimeout = 150*time.Millisecond, 150*time.Millisecond
+	s.server.http.ReadTimeout, s.server.http.WriteTimeout = time.Second, time.Second
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve(l) }()
-	go func() { // a piece every 50 ms: 1.5 s in all
+	go func() { // a piece every 80 ms: 2.4 s in all
 		for range 30 {
-			<-time.After(50 * time.Millisecond)
+			<-time.After(80 * time.Millisecond)
 			<-e.walked
 		}
 	}()

@@ -120,6 +120,8 @@ func TestGapsOfBothAreThoseInWhichNothingCouldBeHeard(t *testing.T) {
 // Of one device programs are told when it was silent itself, beside the times in which it could not be heard.
 func TestTheGapsOfADeviceHaveItsOwnSilences(t *testing.T) {
 	s, now, shed, gate := absence(t, nil) // the shed is silent from 13:40 to 14:30
+	knowsRhythm(t, s, comeIn(t, s, shed))
+	knowsRhythm(t, s, comeIn(t, s, gate))
 	const path = "/api/history/gaps"
 	gaps := func(key access.NewKey, query string) string {
 		t.Helper()

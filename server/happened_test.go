@@ -88,6 +88,7 @@ func comeIn(t *testing.T, s *site, key access.NewKey) *http.Client {
 
 func TestThePageSaysWhatHappened(t *testing.T) {
 	s, now, shed, _ := absence(t, nil)
+	knowsRhythm(t, s, comeIn(t, s, shed))
 	b := comeIn(t, s, shed)
 	since := url.QueryEscape(now.Add(-6 * time.Hour).Format(time.RFC3339))
 	answer, page := send(t, b, http.MethodGet, s.URL+"/happened?since="+since, nil)
@@ -122,6 +123,7 @@ func TestThePageSaysWhatHappened(t *testing.T) {
 // What lasted at the end of a time that is over, may be over too: nothing is said of now.
 func TestATimeThatIsOverIsToldAsOver(t *testing.T) {
 	s, now, shed, _ := absence(t, nil)
+	knowsRhythm(t, s, comeIn(t, s, shed))
 	one := history.Setting{Board: shed.Sub, Entity: "shed", Reading: "temp_c", Field: history.SettingLow, Value: "30"}
 	if err := s.store.PutSettings(t.Context(), []history.Setting{one}); err != nil {
 		t.Fatal(err)
@@ -199,6 +201,8 @@ func happenedTo(t *testing.T, s *site, key access.NewKey, query string) (h happe
 
 func TestProgramsAreToldTheSame(t *testing.T) {
 	s, now, shed, gate := absence(t, nil)
+	knowsRhythm(t, s, comeIn(t, s, shed))
+	knowsRhythm(t, s, comeIn(t, s, gate))
 	h := happenedTo(t, s, shed, "since="+now.Add(-6*time.Hour).Format(time.RFC3339))
 	var kinds []string
 	for _, e := range h.Events {

@@ -85,6 +85,7 @@ func TestOurOwnOutageMakesNobodyQuiet(t *testing.T) {
 		_, body := send(t, s.browser(t), http.MethodGet, s.URL+"/api/history/devices", nil, "Authorization", "Bearer "+shed.Key)
 		return strings.Contains(body, `"quiet":true`)
 	}
+	knowsRhythm(t, s, comeIn(t, s, shed))
 	if !quietNow() {
 		t.Fatal("this test shows nothing: three hours of silence are usual")
 	}

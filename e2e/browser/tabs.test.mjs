@@ -96,7 +96,7 @@ test("a hidden page lets its connection go after 10 s, and is back at once with 
   await server.send(k, { n: 2 });
   const began = performance.now();
   await lookAt(page, []);
-  await shows(page, "hidden", "n", "2", 2000);
+  await shows(page, "hidden", "n", "2", 5000);
   console.log(`up to date ${Math.round(performance.now() - began)} ms after it was looked at again`);
   await page.locator("[data-strip-words]", { hasText: "While you were away: 1 new value." }).waitFor();
   who.calm();

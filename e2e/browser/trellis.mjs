@@ -139,9 +139,27 @@ export class Server {
     await run("mosquitto_pub", [...login, "-q", "1", "-t", k.publish, "-m", text]);
   }
 
-  /** seed records what this key sent in the past, see seed below. */
-  seed(k, messages) {
-    return seed(join(this.data, "state"), k, messages);
+  /** seed records what this key sent in the past, see seed below, and waits until it is known how often its devices speak. */
+  async seed(k, messages) {
+    const outcome = await seed(join(this.data, "state"), k, messages);
+    await this.until(k, "/api/history/happened", ({ learning }) => learning === 0);
+    return outcome;
+  }
+
+  /** recorded says how many messages of this key are in the record, at most a hundred; with a number it waits until there are so many. */
+  async recorded(k, atLeast = 0) {
+    const { messages } = await this.until(k, "/api/history/messages?limit=100", ({ messages }) => messages.length >= atLeast);
+    return messages.length;
+  }
+
+  /** until asks for something as a program until it is so. */
+  async until(k, path, so) {
+    for (const late = Date.now() + 10_000; ; await new Promise((resolve) => setTimeout(resolve, 20))) {
+      const answer = await fetch(this.url + path, { headers: { Authorization: `Bearer ${k.key}` } });
+      const told = await answer.json();
+      if (so(told)) return told;
+      if (Date.now() > late) throw new Error(`${path}: ${JSON.stringify(told).slice(0, 300)}`);
+    }
   }
 
   /** sendAll publishes many payloads in their order over one connection. */

@@ -60,7 +60,7 @@ func TestATunnelIsCutAfterItsFrames(t *testing.T) {
 }
 
 func TestWhatIsIdleIsCut(t *testing.T) {
-	const idle = time.Second
+	const idle = 4 * time.Second // a busy machine may keep us from speaking for a second or two
 	b := newBench(t, Bad{Idle: idle})
 	busy, quiet := b.upgrade(), b.upgrade()
 	began := time.Now()
@@ -84,7 +84,7 @@ func TestWhatIsIdleIsCut(t *testing.T) {
 }
 
 func TestWhatLastsIsCut(t *testing.T) {
-	const last = 500 * time.Millisecond
+	const last = 2 * time.Second
 	b := newBench(t, Bad{Last: last})
 	b.say <- "a"
 	began := time.Now()
