@@ -134,7 +134,7 @@ test("a network that keeps even polls back is said to deliver in bundles", async
   await signIn(page, network.url, k.key);
   await live(page);
   await network.sees("down poll");
-  await network.become({ ...bad, Keep: 3_200_000_000 }); // ns
+  await network.become({ ...bad, Keep: 4_200_000_000 }); // ns
   const words = page.locator("[data-strip-words]").filter({ hasText: /^Your network delivers updates in bundles, about every 5 s\.$/ });
   for (const n of [1, 2, 3]) {
     await server.send(k, { n });
