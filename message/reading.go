@@ -40,7 +40,7 @@ type Reading struct {
 }
 
 // Readings takes the values out of a message's data, at most MaxReadings, in the order they stand there: numbers, also those
-// written as text, words, switches, positions and times. Null, long text, lists of bare values and anything nested deeper than
+// written as text, words, switches, positions and times. Null, long text, text that is or was JSON, lists of bare values and anything nested deeper than
 // five do not count. What is said beside a value becomes part of its name, where units live: {"temp": {"value": 20,
 // "unit": "C"}} is temp_c. Wrappers that say nothing ("decoded_payload") are left out of a name that stays the only one of its kind.
 // web/src/reading.ts does the same; both are held to testdata/readings.json and testdata/devices.json.
@@ -248,6 +248,9 @@ var (
 	numberedUnit = regexp.MustCompile(`^(-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,12})?) ?([^0-9 ,.:-][^ ,:]{0,9})$`)
 )
 
+// beginsJSON knows text that is for programs: JSON that was cut off, or put into a string.
+var beginsJSON = regexp.MustCompile(`^[{\[][ \t\r\n]*["{\[]`)
+
 // leaf keeps one value. A unit that the table knows becomes the end of its name.
 func (f *finder) leaf(path []string, value any, unit string) {
 	if f.full() {
@@ -273,7 +276,7 @@ func (f *finder) leaf(path []string, value any, unit string) {
 			path = append(path[:len(path)-1:len(path)-1], last+"_"+suffix)
 		}
 	}
-	if text, is := value.(string); value == nil || (is && (text == "" || len(text) > maxWordLen || !utf8.ValidString(text))) {
+	if text, is := value.(string); value == nil || (is && (text == "" || len(text) > maxWordLen || !utf8.ValidString(text) || beginsJSON.MatchString(text))) {
 		return
 	}
 	key := strings.Join(path, ".")

@@ -98,7 +98,7 @@ class Finder {
     const suffix = suffixOf.get(unit);
     if (suffix && typeof value === "number" && !endsWith(last, suffix))
       path = [...at.slice(0, -1), `${last}_${suffix}`];
-    if (typeof value === "string" ? value === "" || !fits(value, maxWordBytes) : !isPlain(value)) return;
+    if (typeof value === "string" ? !isWord(value) : !isPlain(value)) return;
     this.found.set(path.join("."), { path, value: value as Value });
   }
 
@@ -117,6 +117,11 @@ class Finder {
     }
     return [...out.values()].slice(0, maxReadings);
   }
+}
+
+/** isWord takes no text that is for programs: JSON that was cut off, or put into a string. */
+function isWord(text: string): boolean {
+  return text !== "" && fits(text, maxWordBytes) && !/^[{[][ \t\r\n]*["{[]/.test(text);
 }
 
 function isPlain(value: unknown): boolean {
