@@ -24,7 +24,7 @@ type Bad struct {
 
 	// To whatever lasts.
 	Idle  time.Duration // a connection on which nothing moved for so long is cut
-	Last  time.Duration // an answer on the way of messages or a tunnel is cut after so long; the pages themselves load
+	Last  time.Duration // a tunnel, or the answer to a POST, is cut after so long; pages load
 	Lag   time.Duration // what goes up a tunnel arrives so much later
 	Still bool          // nothing moves until this is taken back: the page's machine sleeps
 	From  string        // the address that the server sees; when it changes, everything that is open is cut
@@ -131,7 +131,7 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if bad.Last > 0 && (upgrade || !strings.HasPrefix(r.Method+r.URL.Path, "GET/") || r.URL.Path == "/stream") {
+	if bad.Last > 0 && (upgrade || r.Method == http.MethodPost) { // pages and scripts are got, messages are posted for
 		defer time.AfterFunc(bad.Last, func() { _ = r.Context().Value(ofPage{}).(net.Conn).Close() }).Stop()
 	}
 	switch {

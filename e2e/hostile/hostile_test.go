@@ -89,7 +89,7 @@ func TestWhatLastsIsCut(t *testing.T) {
 	b.say <- "a"
 	began := time.Now()
 	c := b.upgrade()
-	answer, err := b.client.Get(b.URL + "/stream")
+	answer, err := b.client.Post(b.URL+"/stream", "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
