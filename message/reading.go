@@ -249,7 +249,7 @@ var (
 )
 
 // beginsJSON knows text that is for programs: JSON that was cut off, or put into a string.
-var beginsJSON = regexp.MustCompile(`^[{\[][ \t\r\n]*["{\[]`)
+var beginsJSON = regexp.MustCompile(`^(\{[ \t\r\n]*"|\[[ \t\r\n]*["{\[])`)
 
 // leaf keeps one value. A unit that the table knows becomes the end of its name.
 func (f *finder) leaf(path []string, value any, unit string) {

@@ -121,7 +121,7 @@ class Finder {
 
 /** isWord takes no text that is for programs: JSON that was cut off, or put into a string. */
 function isWord(text: string): boolean {
-  return text !== "" && fits(text, maxWordBytes) && !/^[{[][ \t\r\n]*["{[]/.test(text);
+  return text !== "" && fits(text, maxWordBytes) && !/^(\{[ \t\r\n]*"|\[[ \t\r\n]*["{[])/.test(text);
 }
 
 function isPlain(value: unknown): boolean {
