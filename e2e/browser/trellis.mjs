@@ -141,9 +141,8 @@ export class Server {
 
   /** seed records what this key sent in the past, see seed below, and waits until it is known how often its devices speak. */
   async seed(k, messages) {
-    const outcome = await seed(join(this.data, "state"), k, messages);
+    await seed(join(this.data, "state"), k, messages);
     await this.until(k, "/api/history/happened", ({ learning }) => learning === 0);
-    return outcome;
   }
 
   /** recorded says how many messages of this key are in the record, at most a hundred; with a number it waits until there are so many. */
