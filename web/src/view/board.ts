@@ -7,7 +7,7 @@ import { partOf } from "../whole";
 import { say } from "../words";
 import { Card, printedAt } from "./card";
 import { clone, find } from "./find";
-import { drawSoon, patience } from "./frame";
+import { drawSoon, enough } from "./frame";
 import { Group } from "./group";
 
 const later = 250; // ms until what nobody sees is looked at again
@@ -232,15 +232,14 @@ export class Board {
 
   private readonly draw = (): void => {
     const now = this.now();
-    const began = performance.now();
-    const enough = began + patience();
-    for (const card of this.changed.take(began)) {
+    const until = enough();
+    for (const card of this.changed.take(performance.now())) {
       const whole = this.totals.get(keyOf(card.entity, card.reading));
       if (whole !== undefined) card.partOf(whole);
       this.place(card);
       const { device, look } = this.groupOf(card.entity);
       card.render(now, device, look);
-      if (performance.now() < enough) continue;
+      if (performance.now() < until) continue;
       drawSoon(this.draw);
       return;
     }

@@ -4,7 +4,7 @@ import { type Left, Tally } from "../tally";
 import { sameDay } from "../words";
 import { exact } from "../words.developer";
 import { clone, find, hide, put } from "./find";
-import { drawSoon } from "./frame";
+import { drawSoon, enough } from "./frame";
 import { openTree } from "./tree";
 
 const dayOf = new Intl.DateTimeFormat("en", { day: "numeric", month: "short" });
@@ -16,7 +16,6 @@ const timeOf = new Intl.DateTimeFormat("en", {
   hourCycle: "h23", // and not hour12: false, which says 24 for the first hour of a day
 });
 
-const atOnce = 8; // ms of making rows in one frame
 const late = 200; // so many rows may wait to be made while the list is a sample anyway
 
 /** Stream is the list of messages. While it is paused nothing moves; what comes in waits. */
@@ -116,7 +115,7 @@ export class Stream {
   };
 
   private drawRows(): void {
-    const until = performance.now() + atOnce;
+    const until = enough();
     const fresh: Row[] = [];
     while (performance.now() < until) {
       const row = this.fresh.shift();
