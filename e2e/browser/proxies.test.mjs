@@ -1,4 +1,4 @@
-// The board through real proxies: its first live value within 4 s, and by which way.
+// The board through real proxies: its first live value within 4 s, on a busy machine 8, and by which way.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -114,8 +114,10 @@ const cells = [
   ["squid-only-443", "stream"],
 ];
 
+const firsts = [];
+
 for (const [name, won] of cells) {
-  test(`live within 4 s: ${name}`, async (t) => {
+  test(`live: ${name}`, async (t) => {
     const port = await freePort();
     const own = name.startsWith("squid"); // the page's own proxy, and not the server's
     const server = await Behind.at(own ? "" : `http://127.0.0.1:${port}`);
@@ -139,8 +141,14 @@ for (const [name, won] of cells) {
     await shows(page, "shed", "temperature", "20");
     const first = Math.round(performance.now() - began);
     console.log(`${name}: live after ${up} ms by ${between.way()}, first value after ${first} ms`);
+    firsts.push(first);
     assert.ok(first < 8000, `first value after ${first} ms`); // 4 s, and as much again on a machine that is busy
     assert.equal(between.way(), won);
     who.calm(/WebSocket connection|Failed to load resource/);
   });
 }
+
+test("of most the first value is there within 4 s", () => {
+  const inTime = firsts.filter((ms) => ms < 4000);
+  assert.ok(inTime.length > firsts.length / 2, `first values after ${firsts} ms`);
+});

@@ -1,4 +1,4 @@
-// The board on networks that let no WebSocket through, or only for a while: live within 4 s, and when the network heals back
+// The board on networks that let no WebSocket through, or only for a while: live within 4 s, on a busy machine 8, and when the network heals back
 // on the WebSocket, in the same MQTT session.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -45,9 +45,10 @@ const networks = [
 
 // 4 s are promised; on a machine that is busy, where three things are started in the place of one, it may be as much again.
 const allowed = 8000;
+const firsts = [];
 
 for (const [name, bad, way] of networks) {
-  test(`live within 4 s, and back in the same session: ${name}`, async () => {
+  test(`live, and back in the same session: ${name}`, async () => {
     const network = await between(server, bad);
     const who = await visitor(browser);
     const page = await who.page();
@@ -65,6 +66,7 @@ for (const [name, bad, way] of networks) {
     const first = since();
     const before = network.seen();
     console.log(`${name}: live after ${up} ms by ${wayOf(before)}, first value after ${first} ms`);
+    firsts.push(first);
     assert.ok(first < allowed, `first value after ${first} ms`);
     assert.equal(wayOf(before), way);
     assert.equal(sessions(before), 1);
@@ -82,6 +84,11 @@ for (const [name, bad, way] of networks) {
     await network.close();
   });
 }
+
+test("of most the first value is there within 4 s", () => {
+  const inTime = firsts.filter((ms) => ms < 4000);
+  assert.ok(inTime.length > firsts.length / 2, `first values after ${firsts} ms`);
+});
 
 /** backOn waits until values come by the WebSocket and nothing else moves. */
 async function backOn(page, network, k, entity) {
