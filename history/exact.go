@@ -67,7 +67,7 @@ func (d *dating) momentsIn(ctx context.Context, one toldReading, at time.Time) (
 			return nil, err
 		}
 		for _, m := range found {
-			if m.About == one.about && !byHand(m.Source, m.Payload) {
+			if m.About == one.about && !message.ByHand(m.Source, m.Payload) {
 				all = append(all, numbersOf(m, one.reading, at, end)...)
 			}
 		}

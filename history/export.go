@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"trellis/message"
 )
 
 // WalkOf asks for the messages of an entity, oldest first, a piece at a time.
@@ -77,7 +79,11 @@ func walkOn(ctx context.Context, tx *sql.Tx, wanted func(string) bool, of WalkOf
 // topicsAbout are the topics on which an entity was heard.
 func topicsAbout(ctx context.Context, tx *sql.Tx, wanted func(string) bool, of WalkOf) ([]string, error) {
 	seen := map[string]bool{}
-	for _, table := range []string{"series", "latest"} {
+	reading, tables := ` AND reading = ?3`, []string{"series", "latest"}
+	if of.Reading == "" {
+		reading, tables = ` AND ?3 = ''`, append(tables, "signs") // it may never have said a value
+	}
+	for _, table := range tables {
 		topics, err := topicsOf(ctx, tx, table)
 		if err != nil {
 			return nil, err
@@ -87,7 +93,7 @@ func topicsAbout(ctx context.Context, tx *sql.Tx, wanted func(string) bool, of W
 				continue
 			}
 			var there bool
-			err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+table+` WHERE topic = ?1 AND about = ?2 AND (?3 = '' OR reading = ?3))`,
+			err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+table+` WHERE topic = ?1 AND about = ?2`+reading+`)`,
 				topic, of.About, of.Reading).Scan(&there)
 			if err != nil {
 				return nil, err
@@ -144,7 +150,7 @@ func (p *Piece) read(ctx context.Context, tx *sql.Tx, ids []int64) error {
 		if err := one.QueryRowContext(quick, id).Scan(&r.Topic, &r.Payload, &at, &r.About, &source); err != nil {
 			return err
 		}
-		r.Received, r.ByHand = fromStamp(at), byHand(source, r.Payload)
+		r.Received, r.ByHand = fromStamp(at), message.ByHand(source, r.Payload)
 		p.Messages = append(p.Messages, r)
 		if size += len(r.Payload); size >= pieceBytes && i < len(ids)-1 {
 			p.Next = id

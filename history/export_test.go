@@ -83,6 +83,18 @@ func TestAWalkGivesEverythingOnceInItsOrder(t *testing.T) {
 	}
 }
 
+// A device may speak and never say a value.
+func TestAWalkGivesTheMessagesOfADeviceWithoutReadings(t *testing.T) {
+	s := openStore(t, t.TempDir(), Config{})
+	mustAppend(t, s, said("a/b/k/publish", "mute", `{}`, noon))
+	if all, _ := walkAll(t, s, nil, WalkOf{About: "mute"}); len(all) != 1 {
+		t.Errorf("%d messages, want 1", len(all))
+	}
+	if all, _ := walkAll(t, s, nil, WalkOf{About: "mute", Reading: "n"}); len(all) != 0 {
+		t.Errorf("%d messages of a value that it never said", len(all))
+	}
+}
+
 func TestAPieceIsBoundedInBytes(t *testing.T) {
 	s, err := Open(t.Context(), t.TempDir(), Config{})
 	if err != nil {

@@ -1,33 +1,15 @@
 package history
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
 
 	"trellis/message"
 )
-
-// operator is the entity under whose name the operator sends.
-const operator = "operator"
-
-// byHand says whether a person sent a message from a page, rather than a device. web/src/envelope.ts says the same.
-func byHand(source string, payload []byte) bool {
-	if strings.HasSuffix(source, ":"+operator) {
-		return true
-	}
-	if !bytes.Contains(payload, []byte(`"page"`)) {
-		return false // nearly always; this saves another look inside
-	}
-	var envelope struct{ Context struct{ By json.RawMessage } }
-	return json.Unmarshal(payload, &envelope) == nil && string(envelope.Context.By) == `"page"`
-}
 
 // steps are the migrations that SQL alone cannot say.
 func steps() []*goose.Migration {
@@ -58,7 +40,7 @@ func fillSeries(ctx context.Context, tx *sql.Tx) error {
 		series := newDrawn()
 		for _, r := range rows {
 			last = r.id
-			if r.About == "" || byHand(r.Source, r.Payload) {
+			if r.About == "" || message.ByHand(r.Source, r.Payload) {
 				continue
 			}
 			at, found, _ := carefully(func() (time.Time, []message.Reading) { return delivered(r.Payload, fromStamp(r.received)) })
@@ -115,7 +97,7 @@ func fillFrom(ctx context.Context, ready *prepared, id int64) error {
 		return err
 	}
 	at, found, _ := carefully(func() (time.Time, []message.Reading) { return delivered(m.Payload, fromStamp(received)) })
-	hand := byHand(m.Source, m.Payload)
+	hand := message.ByHand(m.Source, m.Payload)
 	held := make(map[reading]noted, len(names))
 	for _, r := range found {
 		if slices.Contains(names, r.Name) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"trellis/message"
 )
 
 // Speaker is an entity as it is heard on one topic.
@@ -36,7 +38,7 @@ func (s *Store) Heard(ctx context.Context, of Speaker, most int) ([]time.Time, e
 			return nil, fmt.Errorf("when %s was heard: %w", of.About, err)
 		}
 		looked += size
-		if !byHand(source, payload) {
+		if !message.ByHand(source, payload) {
 			heard = append(heard, fromStamp(at))
 		}
 	}

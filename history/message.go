@@ -69,7 +69,7 @@ func (s *Store) insertAll(ctx context.Context, ready *prepared, batch []message.
 			continue // no readings of anybody
 		}
 		at, found := s.readings(m)
-		hand := byHand(m.Source, m.Payload)
+		hand := message.ByHand(m.Source, m.Payload)
 		alive.note(m, hand)
 		for _, r := range found {
 			of := reading{m.Topic, m.About, r.Name}
@@ -136,7 +136,7 @@ func recordOf(ctx context.Context, tx *sql.Tx, id int64) (r Record, err error) {
 	var source string
 	err = tx.QueryRowContext(ctx, `SELECT topic, payload, received, about, source FROM messages WHERE id = ?`, id).
 		Scan(&r.Topic, &r.Payload, &at, &r.About, &source)
-	r.Received, r.ByHand = fromStamp(at), byHand(source, r.Payload)
+	r.Received, r.ByHand = fromStamp(at), message.ByHand(source, r.Payload)
 	return r, err
 }
 

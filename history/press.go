@@ -199,9 +199,9 @@ func (s *Store) LastAccepted(ctx context.Context, board string) ([]Press, error)
 	return s.presses(ctx, ` WHERE seq IN (SELECT (SELECT seq FROM presses AS p WHERE p.button = b.id AND p.state IN (3, 4) ORDER BY p.pressed DESC LIMIT 1) FROM buttons AS b WHERE b.board = ?)`, board)
 }
 
-// AcceptedPresses gives those since a time that were accepted and not answered, the newest first.
-func (s *Store) AcceptedPresses(ctx context.Context, since time.Time, limit int) ([]Press, error) {
-	return s.presses(ctx, ` WHERE state = 3 AND pressed > ? ORDER BY seq DESC LIMIT ?`, stamp(since), limit)
+// AwaitedPresses gives those since a time that the device may still answer, the newest first: accepted, or sent and nobody knows whether it arrived.
+func (s *Store) AwaitedPresses(ctx context.Context, since time.Time, limit int) ([]Press, error) {
+	return s.presses(ctx, ` WHERE state IN (?, ?) AND pressed > ? ORDER BY seq DESC LIMIT ?`, int(PressAccepted), int(PressUnsure), stamp(since), limit)
 }
 
 func (s *Store) presses(ctx context.Context, which string, args ...any) ([]Press, error) {

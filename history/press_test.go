@@ -92,8 +92,8 @@ func TestWhatWasUnderWayEndsWithTheRun(t *testing.T) {
 			t.Errorf("%d became %d, not %d (%v %v)", was, p.State, now, there, err)
 		}
 	}
-	if found, err := s.AcceptedPresses(t.Context(), s.clock().Add(-time.Hour), 10); err != nil || len(found) != 1 {
-		t.Errorf("%d of one press still wait for an answer: %v", len(found), err)
+	if found, err := s.AwaitedPresses(t.Context(), s.clock().Add(-time.Hour), 10); err != nil || len(found) != 2 {
+		t.Errorf("%d presses still wait for an answer, and not the accepted and the unsure one: %v", len(found), err)
 	}
 }
 

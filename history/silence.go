@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"time"
+
+	"trellis/message"
 )
 
 // Silence is a time in which a speaker was not heard.
@@ -185,7 +187,7 @@ func heardFrom(ctx context.Context, tx *sql.Tx, of Speaker, first, last int64, o
 		if err := rows.Scan(&at, &own, &source, &payload); err != nil {
 			return nil, false, err
 		}
-		if own && !byHand(source, payload) {
+		if own && !message.ByHand(source, payload) {
 			if moments = append(moments, fromStamp(at)); enough(at) {
 				return moments, false, nil
 			}

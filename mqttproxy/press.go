@@ -65,6 +65,9 @@ func (h *Hub) Press(ctx context.Context, g access.Grant, topic string, payload [
 	if err := handed(); err != nil {
 		return NotSentError{err}
 	}
+	if err := ctx.Err(); err != nil { // to note it took too long
+		return NotSentError{err}
+	}
 	err := source.Publish(ctx, topic, payload, 1)
 	if err != nil && is && ctx.Err() != nil {
 		quick.Cut(g) // what waits in our own machine to be sent goes with it

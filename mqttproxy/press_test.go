@@ -73,6 +73,10 @@ func TestAPressGoesByALinkThatNobodyElseNeeds(t *testing.T) {
 	if _, err := pressOn(t, f, 10*time.Second, "two", func() error { return forbidden }); !isNotSent(err) || !errors.Is(err, forbidden) {
 		t.Errorf("what is forbidden at the last moment: %v", err)
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, err := pressIn(ctx, f, "late", func() error { cancel(); return nil }); !isNotSent(err) {
+		t.Errorf("whose time is over once it was noted: %v", err)
+	}
 	if _, err := pressOn(t, f, 10*time.Second, "three", fine); err != nil {
 		t.Fatal(err)
 	}

@@ -178,8 +178,8 @@ func (a *awaited) answeredBy(m mqttproxy.Message) (words string, is bool) {
 		return "", false
 	}
 	var d heardAnswer
-	if json.Unmarshal(m.Payload, &d) != nil {
-		return "", false
+	if json.Unmarshal(m.Payload, &d) != nil || message.ByHand(d.Source, m.Payload) {
+		return "", false // what a person sends is no device's word
 	}
 	if reading == "" {
 		from := d.Source == a.press.Entity || strings.HasSuffix(d.Source, ":"+a.press.Entity) && strings.Count(d.Source, ":") == strings.Count(a.press.Entity, ":")+2
@@ -265,7 +265,7 @@ func (s *Server) patience(ctx context.Context, p history.Press, g access.Grant) 
 
 // resumePresses goes on waiting for the answers that were awaited when the last run ended.
 func (s *Server) resumePresses() error {
-	found, err := s.Store.AcceptedPresses(s.ctx, s.Now().Add(-awaitFor), mostAwaited)
+	found, err := s.Store.AwaitedPresses(s.ctx, s.Now().Add(-awaitFor), mostAwaited)
 	for _, p := range found {
 		hears := access.Grant{Subscribe: p.Answers.Hears}
 		s.presses.await(p, hears)

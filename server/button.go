@@ -36,7 +36,7 @@ type Buttons interface {
 	FindPress(ctx context.Context, board, id string) (p history.Press, there bool, err error)
 	Presses(ctx context.Context, board string, limit int) ([]history.Press, error)
 	LastAccepted(ctx context.Context, board string) ([]history.Press, error)
-	AcceptedPresses(ctx context.Context, since time.Time, limit int) ([]history.Press, error)
+	AwaitedPresses(ctx context.Context, since time.Time, limit int) ([]history.Press, error)
 }
 
 // How risky it is to press a button by mistake.

@@ -10,10 +10,10 @@ import (
 	"trellis/mqttproxy"
 )
 
-// carry takes a press to the broker, in its time or not at all, and notes how far it got. ctx ends when this server stops.
-func (s *Server) carry(ctx context.Context, p history.Press, g access.Grant, payload []byte, within time.Duration) {
+// carry takes a press to the broker before it is too late or not at all, and notes how far it got. ctx ends when this server stops.
+func (s *Server) carry(ctx context.Context, p history.Press, g access.Grant, payload []byte, late time.Time) {
 	running := ctx
-	ctx, cancel := context.WithDeadline(ctx, time.Now().Add(within))
+	ctx, cancel := context.WithDeadline(ctx, late)
 	defer cancel()
 	if p.State == history.PressWaiting && !s.waited(ctx, running, p) {
 		return
@@ -25,10 +25,12 @@ func (s *Server) carry(ctx context.Context, p history.Press, g access.Grant, pay
 		if err := s.stillSo(ctx, p); err != nil {
 			return err
 		}
-		s.presses.await(p, g)
 		moved, err := s.move(context.WithoutCancel(ctx), p, history.PressTrying, history.PressHanded)
 		if err == nil && !moved {
 			err = errors.New("it is not to be sent any more")
+		}
+		if err == nil {
+			s.presses.await(p, g) // not before: what a device said until now answers nothing
 		}
 		return err
 	})

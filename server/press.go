@@ -153,8 +153,9 @@ func (s *Server) newPress(c echo.Context, g access.Grant, board, id string) (his
 	}
 	if b.Undo {
 		p.State, p.Due = history.PressWaiting, now.Add(undoFor)
-		until = p.Due.Add(pressIn)
+		until = until.Add(undoFor)
 	}
+	late := time.Now().Add(until.Sub(now)) // what the record takes to note the press is part of its time
 	payload, err := pressMessage(b, data, id, now)
 	if err != nil {
 		return p, err
@@ -163,7 +164,7 @@ func (s *Server) newPress(c echo.Context, g access.Grant, board, id string) (his
 	if err != nil || !first {
 		return kept, err
 	}
-	if !s.detach(func(ctx context.Context) { s.carry(ctx, p, g, payload, until.Sub(now)) }) {
+	if !s.detach(func(ctx context.Context) { s.carry(ctx, p, g, payload, late) }) {
 		_, _ = s.move(ctx, p, p.State, history.PressNotSent)
 	}
 	return p, nil

@@ -137,6 +137,8 @@ func TestAPressIsSentOnceAndAnswered(t *testing.T) {
 	if a := s.until(t, b, aPress, "accepted"); a.Heard != nil {
 		t.Error("another device's message counts as the answer")
 	}
+	s.pages.broker.hear(mqttproxy.Message{Topic: topic, // what a person sends is no device's word, in whatever name
+		Payload: fmt.Appendf(nil, `{"data":{"answer":"by hand"},"source":"home:local:shed","context":{"answers":%q,"by":"page"}}`, aPress)})
 	answer("home:local:shed")
 	if a := s.until(t, b, aPress, "answered"); a.Words != "heating to 19.5" || a.Heard == nil {
 		t.Errorf("answered %+v", a)
@@ -227,6 +229,8 @@ func TestTheAnswerMayComeBeforeTheBrokersOwn(t *testing.T) {
 		if err := handed(); err != nil {
 			return err
 		}
+		s.pages.broker.hear(mqttproxy.Message{Topic: "home/local/" + key.JTI + "/publish", Parts: []string{"shed\x00temperature"},
+			Payload: []byte(`{"data":{"temperature":21},"context":{"by":"page"}}`)}) // of a person
 		say(foreign.JTI, "shed", 17) // where the holder hears nothing
 		say(key.JTI, "barn", 18)     // of another device
 		say(key.JTI, "shed", 19)
