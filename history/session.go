@@ -15,6 +15,7 @@ import (
 // What is kept of each at most: whoever can sign in can do so again and again.
 const (
 	maxSessions = 2000
+	maxOfHolder = 50
 	maxCodes    = 100
 )
 
@@ -47,6 +48,23 @@ func (s *Store) Commit(token string, data []byte, expiry time.Time) error {
 	})
 	if err != nil {
 		return fmt.Errorf("keep session: %w", err)
+	}
+	return nil
+}
+
+// Hold notes whose a session is. Of one holder those that end soonest make room for it.
+func (s *Store) Hold(ctx context.Context, token, holder string) error {
+	hash := sha256.Sum256([]byte(token))
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE sessions SET holder = ? WHERE token = ?`, holder, hash[:]); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE token IN (SELECT token FROM sessions WHERE holder = ? AND token <> ?
+			ORDER BY expires DESC LIMIT -1 OFFSET ?)`, holder, hash[:], maxOfHolder-1)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("note whose a session is: %w", err)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -156,7 +157,7 @@ func TestSignInsAreBounded(t *testing.T) {
 		}
 	}
 	_, err := s.write.db.Exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
-		INSERT INTO sessions SELECT randomblob(32), x'', ? FROM n`, maxSessions-2, stamp(noon.Add(2*time.Hour)))
+		INSERT INTO sessions (token, data, expires) SELECT randomblob(32), x'', ? FROM n`, maxSessions-2, stamp(noon.Add(2*time.Hour)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,6 +175,29 @@ func TestSignInsAreBounded(t *testing.T) {
 	}
 	if n := count(t, s, "sessions"); n != maxSessions {
 		t.Errorf("%d sessions, want %d", n, maxSessions)
+	}
+}
+
+// Whoever has one key can sign in with it for as long as he likes, and pushes out nobody else.
+func TestAKeyPushesOutNoSignInButItsOwn(t *testing.T) {
+	s := openStore(t, t.TempDir(), Config{})
+	signIn := func(token, holder string, lasts time.Duration) {
+		t.Helper()
+		if err := errors.Join(s.Commit(token, nil, time.Now().Add(lasts)), s.Hold(t.Context(), token, holder)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	signIn("other", "barn", time.Minute)
+	for i := range maxOfHolder + 3 {
+		signIn(fmt.Sprint(i), "shed", time.Hour+time.Duration(i)*time.Second)
+	}
+	for token, want := range map[string]bool{"other": true, "0": false, "2": false, "3": true, fmt.Sprint(maxOfHolder + 2): true} {
+		if _, found, err := s.Find(token); err != nil || found != want {
+			t.Errorf("%q: found %v, %v, want %v", token, found, err, want)
+		}
+	}
+	if n := count(t, s, "sessions"); n != maxOfHolder+1 {
+		t.Errorf("%d sessions, want %d", n, maxOfHolder+1)
 	}
 }
 

@@ -36,6 +36,7 @@ type Keys interface {
 // Store keeps sign-ins and one-time codes, and knows the latest values; *history.Store is one.
 type Store interface {
 	scs.Store
+	Hold(ctx context.Context, token, holder string) error
 	Settings
 	Buttons
 	TakeCode(ctx context.Context, hash [32]byte) (bool, error)

@@ -105,6 +105,11 @@ func (s *Server) begin(c echo.Context, holds map[string]any) error {
 	if err != nil {
 		return fmt.Errorf("keep session: %w", err)
 	}
+	if holder, is := holds[sessionKey].(string); is {
+		if err := s.Store.Hold(ctx, token, holder); err != nil {
+			return err
+		}
+	}
 	s.sessions.WriteSessionCookie(ctx, c.Response(), token, expiry)
 	return nil
 }
@@ -145,9 +150,11 @@ func (s *Server) signOut(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	defer s.endSignIn(s.signInID(ctx))
-	if err := s.sessions.Destroy(ctx); err != nil {
-		return fmt.Errorf("end session: %w", err)
+	if id := s.signInID(ctx); id != "" { // nothing is written for a stranger
+		defer s.endSignIn(id)
+		if err := s.sessions.Destroy(ctx); err != nil {
+			return fmt.Errorf("end session: %w", err)
+		}
 	}
 	s.sessions.WriteSessionCookie(ctx, c.Response(), "", time.Time{})
 	return c.Redirect(http.StatusSeeOther, "/")

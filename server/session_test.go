@@ -86,6 +86,37 @@ func TestSigningOutEndsTheSession(t *testing.T) {
 	}
 }
 
+// There is one connection that writes, and strangers may wait for it without end.
+func TestAStrangerWhoSignsOutWritesNothing(t *testing.T) {
+	s := newSite(t, nil)
+	store := &countingStore{Store: s.server.Store}
+	s.server.sessions.Store = store
+	b := s.browser(t)
+	at, _ := url.Parse(s.URL)
+	send(t, b, "POST", s.URL+"/session/end", url.Values{})
+	b.Jar.SetCookies(at, []*http.Cookie{{Name: s.server.sessions.Cookie.Name, Value: "made-up"}})
+	send(t, b, "POST", s.URL+"/session/end", url.Values{})
+	if store.deleted != 0 {
+		t.Errorf("%d sessions were deleted", store.deleted)
+	}
+	send(t, b, "POST", s.URL+"/session", url.Values{"key": {s.key(t, "shed").Key}})
+	before := store.deleted
+	send(t, b, "POST", s.URL+"/session/end", url.Values{})
+	if store.deleted != before+1 {
+		t.Error("who has signed in is not signed out")
+	}
+}
+
+type countingStore struct {
+	Store
+	deleted int
+}
+
+func (s *countingStore) Delete(token string) error {
+	s.deleted++
+	return s.Store.Delete(token)
+}
+
 func TestAGivenCookieIsReplacedBySigningIn(t *testing.T) {
 	s := newSite(t, nil)
 	key := s.key(t, "shed")
