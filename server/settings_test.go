@@ -68,6 +68,16 @@ func TestASettingIsOfItsBoardAlone(t *testing.T) {
 	if page := pageOf(t, s, other); strings.Contains(page, "Garden shed") || !strings.Contains(page, "Front gate") {
 		t.Error("another key sees what is not its own")
 	}
+	wishFor(t, s, house, "entity", "gate", "reading", "temperature", "do", "change", "name", "Safe")
+	if _, body := send(t, shed, http.MethodGet, s.URL+"/history/range?entity=gate&reading=temperature", nil); !strings.Contains(body, `"label":"Temperature"`) {
+		t.Errorf("another's value has the name that the operator gave it: %s", body)
+	}
+	if err := s.store.AddButtons(t.Context(), key.Sub, history.Button{ID: "other", Label: "Open", Entity: "gate", Risk: riskPlain, Data: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	if page := pageOf(t, s, shed); !strings.Contains(page, ">Open<") || strings.Contains(page, "Front gate") {
+		t.Error("a button for a device that is not heard has the name that the operator gave it")
+	}
 	// What is taken back here is as it comes, whatever is set above; and then as it is set above.
 	all, _ = wishFor(t, s, shed, "entity", "shed", "reading", "temperature", "do", "change", "unit", "")
 	if all[1].Unit != "" || all[1].Name != "Roof" {

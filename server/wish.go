@@ -47,7 +47,7 @@ func (f fields) put(one history.Setting) {
 }
 
 // wishes reads what holds on the board of a Grant: the operator's settings of the same account and region hold where a key's board has
-// none itself.
+// none itself, and only of what its holder hears.
 func (s *Server) wishes(ctx context.Context, g access.Grant) (wishes, error) {
 	w := wishes{fields{}, fields{}}
 	all, err := s.Store.Settings(ctx, boards(g)...)
@@ -61,7 +61,29 @@ func (s *Server) wishes(ctx context.Context, g access.Grant) (wishes, error) {
 			w.above.put(one)
 		}
 	}
-	return w, nil
+	if len(w.above) == 0 {
+		return w, nil
+	}
+	heard, err := s.heardThings(ctx, g)
+	maps.DeleteFunc(w.above, func(t thing, _ map[history.SettingField]string) bool { return !heard[t] })
+	return w, err
+}
+
+// heardThings are the devices that a Grant hears, and their values.
+func (s *Server) heardThings(ctx context.Context, g access.Grant) (map[thing]bool, error) {
+	values, err := s.Store.Values(ctx, g.MayReceive)
+	if err != nil {
+		return nil, err
+	}
+	signs, err := s.Store.Signs(ctx, g.MayReceive)
+	heard := map[thing]bool{}
+	for _, v := range values {
+		heard[thing{v.About, v.Reading}], heard[thing{entity: v.About}] = true, true
+	}
+	for _, one := range signs {
+		heard[thing{entity: one.About}] = true
+	}
+	return heard, err
 }
 
 // of is what is wanted of one thing, field by field.
