@@ -26,11 +26,13 @@ type Gap struct {
 	Ended  time.Time // zero: it lasts
 }
 
+// MaxGaps is how many [Store.Gaps] gives at most.
+const MaxGaps = 1000
+
 const (
 	aliveEvery = 20 * time.Second // how much of a gap after a crash may be taken for silence
 	leastGap   = 30 * time.Second // what is shorter is no gap: a restart is, also after a crash
 	lastNoted  = 2 * time.Second  // that an end may take to note that it is one
-	maxGaps    = 1000             // of one answer
 	gapsOfKey  = 5000             // that are kept of one key
 )
 
@@ -146,7 +148,7 @@ func (s *Store) EndGap(ctx context.Context, whose, reason string, at time.Time) 
 // Gaps gives those of a key and everybody's that touch the time from from to to, oldest first: the newest where there are too many.
 func (s *Store) Gaps(ctx context.Context, whose string, from, to time.Time) ([]Gap, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT whose, reason, began, ended FROM gaps
-		WHERE whose IN ('', ?1) AND began < ?3 AND (ended IS NULL OR ended > ?2) ORDER BY began DESC LIMIT ?4`, whose, stamp(from), stamp(to), maxGaps)
+		WHERE whose IN ('', ?1) AND began < ?3 AND (ended IS NULL OR ended > ?2) ORDER BY began DESC LIMIT ?4`, whose, stamp(from), stamp(to), MaxGaps)
 	if err != nil {
 		return nil, fmt.Errorf("read gaps: %w", err)
 	}

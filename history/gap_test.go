@@ -153,7 +153,7 @@ func TestGapsThatAreManySayTheLast(t *testing.T) {
 	s := openStore(t, t.TempDir(), Config{})
 	begin := noon.Add(-40 * time.Hour)
 	err := s.inTx(context.Background(), func(tx *sql.Tx) error {
-		for n := range maxGaps + 10 {
+		for n := range MaxGaps + 10 {
 			at := begin.Add(time.Duration(n) * 2 * time.Minute)
 			if _, err := tx.Exec(`INSERT INTO gaps (whose, reason, began, ended) VALUES ('A', ?, ?, ?)`, GapUpstream, stamp(at), stamp(at.Add(time.Minute))); err != nil {
 				return err
@@ -168,7 +168,7 @@ func TestGapsThatAreManySayTheLast(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := gapsOf(t, s, "A")
-	if n := len(found); n != maxGaps || !found[n-1].Ended.IsZero() || !found[0].Began.Before(found[1].Began) {
+	if n := len(found); n != MaxGaps || !found[n-1].Ended.IsZero() || !found[0].Began.Before(found[1].Began) {
 		t.Errorf("%d gaps, the last %+v", n, found[n-1])
 	}
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,10 +21,19 @@ type gapsOf struct {
 	known map[string][]history.Gap
 }
 
+// gapUnread is the reason of a time of which we do not look up when we could hear, as there are too many gaps after it: no silence is told of
+// it, and it is drawn and listed nowhere.
+const gapUnread = "unread"
+
 func (s *Server) gapsBetween(g access.Grant, from, to time.Time) *gapsOf {
 	return &gapsOf{
 		read: func(ctx context.Context, whose string, since time.Time) ([]history.Gap, error) {
-			return s.Past.Gaps(ctx, whose, later(from, since), to)
+			since = later(from, since)
+			found, err := s.Past.Gaps(ctx, whose, since, to)
+			if len(found) >= history.MaxGaps && found[0].Began.After(since) {
+				found = slices.Insert(found, 0, history.Gap{Whose: whose, Reason: gapUnread, Began: since, Ended: found[0].Began})
+			}
+			return found, err
 		},
 		first: map[string]time.Time{},
 		known: map[string][]history.Gap{},
@@ -99,8 +109,11 @@ func gapsOfBoth(a, b []history.Gap, to time.Time) (common []history.Gap) {
 // gapsOfDevice are the times in which a device could not be heard, on none of the topics on which it speaks.
 func (s *Server) gapsOfDevice(ctx context.Context, g access.Grant, entity string, from, to time.Time) ([]history.Gap, error) {
 	gaps := s.gapsBetween(g, from, to)
+	read := func(found []history.Gap, err error) ([]history.Gap, error) {
+		return slices.DeleteFunc(found, func(one history.Gap) bool { return one.Reason == gapUnread }), err
+	}
 	if g.KeyID != "" || !s.ofService() {
-		return gaps.of(ctx, "")
+		return read(gaps.of(ctx, ""))
 	}
 	signs, err := s.Store.Signs(ctx, g.MayReceive)
 	if err != nil {
@@ -112,7 +125,7 @@ func (s *Server) gapsOfDevice(ctx context.Context, g access.Grant, entity string
 			topics = append(topics, one.Topic)
 		}
 	}
-	return gaps.ofAll(ctx, topics, to)
+	return read(gaps.ofAll(ctx, topics, to))
 }
 
 func endOf(s history.Silence, to time.Time) time.Time {

@@ -170,3 +170,33 @@ func TestTheGapsOfADeviceHaveItsOwnSilences(t *testing.T) {
 		t.Errorf("what is normal for it is told: %s", body)
 	}
 }
+
+// manyGaps is the past of a server whose link came and went in the last hours more often than is read.
+type manyGaps struct {
+	Past
+	from time.Time
+}
+
+func (p manyGaps) Gaps(context.Context, string, time.Time, time.Time) (all []history.Gap, err error) {
+	for n := range history.MaxGaps {
+		began := p.from.Add(time.Duration(n) * time.Second)
+		all = append(all, history.Gap{Reason: history.GapUpstream, Began: began, Ended: began.Add(time.Millisecond)})
+	}
+	return all, nil
+}
+
+func TestWhereGapsAreNotReadNobodyWasQuiet(t *testing.T) {
+	s, now, b := valueSite(t, nil)
+	knowsRhythm(t, s, b)
+	told := func() string {
+		_, body := send(t, b, http.MethodGet, s.URL+"/history/gaps?entity=house:shed&from="+now.Add(-24*time.Hour).Format(time.RFC3339), nil)
+		return body
+	}
+	if body := told(); !strings.Contains(body, `"quiet"`) {
+		t.Fatalf("the silence of an hour is not told: %s", body)
+	}
+	s.server.Past = manyGaps{s.server.Past, now.Add(-time.Hour)}
+	if body := told(); strings.Contains(body, `"quiet"`) || strings.Contains(body, gapUnread) || strings.Count(body, `"upstream"`) != history.MaxGaps {
+		t.Errorf("of a time whose gaps are not read it is told: %.300s", body)
+	}
+}

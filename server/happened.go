@@ -369,7 +369,7 @@ func (s *Server) addGaps(ctx context.Context, g access.Grant, gaps *gapsOf, h *h
 	told := map[history.Gap]bool{} // everybody's are in each list
 	for _, list := range gaps.known {
 		for _, gap := range list {
-			if told[gap] || (!gap.Ended.IsZero() && !gap.Ended.After(h.From)) {
+			if told[gap] || gap.Reason == gapUnread || (!gap.Ended.IsZero() && !gap.Ended.After(h.From)) {
 				continue
 			}
 			told[gap] = true
