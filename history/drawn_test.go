@@ -85,3 +85,28 @@ func TestTheFileIsSmallWhateverFillsIt(t *testing.T) {
 		t.Errorf("%d bytes are left of 300 KiB, %v", used, err)
 	}
 }
+
+// A gateway names each of its words after somebody who passes by: what is not remembered any more takes no place for ever.
+func TestWordsThatAreNeverSaidAgainMakeRoom(t *testing.T) {
+	s := openStore(t, t.TempDir(), Config{Keep: 24 * time.Hour})
+	now := noon
+	s.clock = func() time.Time { return now }
+	for n := 0; n < maxSeries+200; n += 50 {
+		var words []string
+		for w := range 50 {
+			words = append(words, fmt.Sprintf(`"passer-%d":"home"`, n+w))
+		}
+		mustAppend(t, s, at(fmt.Sprint(n), noon.Add(time.Duration(n)*time.Second), "{"+strings.Join(words, ",")+"}"))
+	}
+	if n := count(t, s, "series"); n != maxSeries {
+		t.Fatalf("%d series, want as many as there may be", n)
+	}
+	now = noon.Add(72 * time.Hour)
+	if err := s.sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, s, at("new", now, `{"t":20}`))
+	if n := count(t, s, "minutes"); n != 1 {
+		t.Errorf("%d minutes of a new reading are drawn beside %d series, want 1", n, count(t, s, "series"))
+	}
+}

@@ -31,7 +31,8 @@ func (s *Store) sweepAge(ctx context.Context) error {
 	return s.sweepSeries(ctx, oldest)
 }
 
-// sweepSeries removes what was drawn before a moment. Of words the last one before it stays: it is what held then. It looks through all that
+// sweepSeries removes what was drawn before a moment. Of words the last one before it stays: it is what held then, for as long as the
+// newest message of that reading is remembered. It looks through all that
 // is drawn, so it does that once in an hour, or more often where little is kept.
 func (s *Store) sweepSeries(ctx context.Context, oldest int64) error {
 	if oldest-s.drawnUntil < min(time.Hour, s.keepFor/24).Microseconds() && oldest >= s.drawnUntil {
@@ -46,6 +47,7 @@ func (s *Store) sweepSeries(ctx context.Context, oldest int64) error {
 			`DELETE FROM minutes WHERE series = ?1 AND at < ?2`,
 			`DELETE FROM hours WHERE series = ?1 AND at < ?2 - 3600000000`,
 			`DELETE FROM changes WHERE series = ?1 AND at < (SELECT max(at) FROM changes WHERE series = ?1 AND at <= ?2)`,
+			`DELETE FROM changes WHERE series = ?1 AND at <= ?2 AND NOT EXISTS (SELECT 1 FROM series AS s JOIN latest AS l USING (topic, about, reading) WHERE s.id = ?1)`,
 			`DELETE FROM series WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM hours WHERE series = ?1)
 				AND NOT EXISTS (SELECT 1 FROM minutes WHERE series = ?1) AND NOT EXISTS (SELECT 1 FROM changes WHERE series = ?1)`,
 		} {

@@ -211,8 +211,8 @@ type patient struct {
 
 func (p *patient) Write(b []byte) (int, error) {
 	until := time.Now().Add(exportPatient)
-	// What is read meanwhile is only whether the reader has gone; the limit of reading a request would end that as well.
-	if err := errors.Join(p.control.SetWriteDeadline(until), p.control.SetReadDeadline(until.Add(exportPatient))); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	// What is read meanwhile is only whether the reader has gone, and that has no limit: the next chunk may be long in coming.
+	if err := errors.Join(p.control.SetWriteDeadline(until), p.control.SetReadDeadline(time.Time{})); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return 0, err
 	}
 	return p.to.Write(b)

@@ -59,7 +59,7 @@ func (r *rhythms) of(who speaker) rhythm.Rhythm {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l, lasts := r.known[who], learnAgain
-	if l.Kind == "" {
+	if l.Kind == "" || l.Kind == rhythm.Unknown {
 		lasts = learnSoon
 	}
 	if !l.asking && r.now().Sub(l.at) > lasts && len(r.waiting) < maxToLearn {

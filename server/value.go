@@ -123,7 +123,7 @@ func pageSettings(g access.Grant, now time.Time) templates.Settings {
 // lastOf is the value as it was last heard.
 func (s *Server) lastOf(ctx context.Context, g access.Grant, a asked) (last history.Value, known bool, err error) {
 	values, err := s.Store.Values(ctx, g.MayReceive)
-	for _, v := range values { // the longest silent first
+	for _, v := range newestOf(values) {
 		if v.About == a.entity && v.Reading == a.reading {
 			last, known = v, true
 		}
