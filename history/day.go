@@ -182,7 +182,7 @@ func (d *Day) fill(n []int64, total []float64) {
 			d.Means = append(d.Means, math.NaN())
 			continue
 		}
-		d.Means = append(d.Means, total[i]/float64(count))
+		d.Means = append(d.Means, meanOf(total[i], count))
 		d.Last = count
 	}
 }

@@ -166,3 +166,24 @@ func fillDays(b *testing.B, s *Store, cards int) (of []Drawable) {
 	}
 	return of
 }
+
+// What is said again and again is no different in any digit: a page takes each for a change.
+func TestTheMeanOfTheSameIsTheSame(t *testing.T) {
+	s := openStore(t, t.TempDir(), Config{})
+	var batch []message.Message
+	for n := range 400 {
+		when := noon.Add(-time.Duration(n*n) * 100 * time.Millisecond) // another number of them in each step
+		batch = append(batch, at(fmt.Sprint(n), when, `{"t":3.71}`))
+	}
+	mustAppend(t, s, batch...)
+	for i, mean := range mustDay(t, s, shedT, noon).Means {
+		if !math.IsNaN(mean) && mean != 3.71 {
+			t.Errorf("step %d is %v", i, mean)
+		}
+	}
+	for _, p := range mustRange(t, s, Span{About: "shed", Reading: "t", From: noon.Add(-6 * time.Hour), To: noon.Add(time.Minute), Points: 40}).Points {
+		if p.Mean != 3.71 {
+			t.Errorf("%+v", p)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -145,7 +146,7 @@ func (d *Drawn) addSums(ctx context.Context, tx *sql.Tx, table string, series in
 		if err := rows.Scan(&step, &p.N, &p.Low, &p.High, &total); err != nil {
 			return err
 		}
-		p.At, p.Mean = fromStamp(g.begin+step*g.step), total/float64(p.N)
+		p.At, p.Mean = fromStamp(g.begin+step*g.step), meanOf(total, p.N)
 		d.Points = append(d.Points, p)
 	}
 	return rows.Err()
@@ -182,12 +183,18 @@ func (d *Drawn) settle(from, whole time.Time) {
 	d.Points = kept
 }
 
+// meanOf leaves out the last digits, which are noise of adding up: what is the same each time stays as it was sent.
+func meanOf(total float64, n int64) float64 {
+	mean, _ := strconv.ParseFloat(strconv.FormatFloat(total/float64(n), 'g', 13, 64), 64)
+	return mean
+}
+
 // and joins two sums of the same step.
 func (p Point) and(q Point) Point {
 	n := p.N + q.N
 	return Point{
 		At: p.At, N: n, Low: min(p.Low, q.Low), High: max(p.High, q.High),
-		Mean: (p.Mean*float64(p.N) + q.Mean*float64(q.N)) / float64(n),
+		Mean: meanOf(p.Mean*float64(p.N)+q.Mean*float64(q.N), n),
 	}
 }
 

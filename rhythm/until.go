@@ -7,6 +7,7 @@ import (
 
 const (
 	oldAfter = 1.5                 // usual gaps: from then on people look at the age first
+	oldYoung = 5 * time.Minute     // the same of whoever has no rhythm yet
 	farthest = 90 * 24 * time.Hour // how far ahead we look
 )
 
@@ -19,7 +20,7 @@ func (r Rhythm) Until(last time.Time) (old, quiet time.Time) {
 	case r.Kind == Events:
 		return time.Time{}, time.Time{}
 	case !r.Known():
-		return time.Time{}, last.Add(longUnknown)
+		return last.Add(oldYoung), last.Add(longUnknown)
 	}
 	quiet = r.reached(last, r.limit)
 	if soonest := last.Add(shortest); quiet.Before(soonest) {

@@ -51,14 +51,23 @@ func (s *Server) code(r *http.Request, a asked, from, to time.Time) []templates.
 	}
 }
 
-// nearWords warns whoever has opened the page on the machine itself: a board that is told localhost asks itself.
-func nearWords(address string) string {
+// nearHost is the host of an address that leads every machine to itself; empty where it is another.
+func nearHost(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return ""
 	}
 	host := u.Hostname()
 	if at, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !at.IsLoopback()) {
+		return ""
+	}
+	return host
+}
+
+// nearWords warns whoever has opened the page on the machine itself: a board that is told localhost asks itself.
+func nearWords(address string) string {
+	host := nearHost(address)
+	if host == "" {
 		return ""
 	}
 	return "// To the board, " + host + " is the board itself. Put in its place the address at which the board reaches this server, such as 192.168.1.20.\n"

@@ -85,6 +85,9 @@ func numberFacts(st stretch) []templates.Fact {
 		f.At = later(p.At, st.From)
 		if st.Every > time.Minute {
 			f.Until = earlier(p.At.Add(st.Every), st.To)
+			if f.Until.Sub(f.At) < time.Minute { // a clock would show the same twice
+				f.Until = time.Time{}
+			}
 		}
 		return f
 	}

@@ -155,8 +155,17 @@ func (s *Server) makeMoment(c echo.Context, g access.Grant, a asked) (*templates
 	if err := s.Moments.AddMoment(ctx, m); err != nil {
 		return nil, err
 	}
-	s.Log.Info("a moment was sent", "grant", g, "moment", m.ID, "until", until)
-	return &templates.MadeLink{Title: m.Title, Address: s.address(c.Request()) + "/moment#" + code}, nil
+	s.Log.Info("a moment was sent", "grant", g, "moment", m.ID, "until", untilWords(until))
+	address := s.address(c.Request())
+	return &templates.MadeLink{Title: m.Title, Address: address + "/moment#" + code, Near: nearHost(address)}, nil
+}
+
+// untilWords says an end in the log.
+func untilWords(until time.Time) string {
+	if until.IsZero() {
+		return "no end"
+	}
+	return until.UTC().Format(time.RFC3339)
 }
 
 // lastAt ends what lasts: a moment is of the time when it was sent.

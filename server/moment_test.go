@@ -43,6 +43,9 @@ func TestAMomentShowsOneReadingAndNothingElse(t *testing.T) {
 	if !strings.Contains(page, "A &lt;b&gt;warm&lt;/b&gt; day") {
 		t.Error("the title is not on the page as text")
 	}
+	if !strings.Contains(page, "elsewhere 127.0.0.1 is another machine") {
+		t.Error("nothing says that the link opens on this machine alone")
+	}
 	visitor, answer, page := openIt(t, s, strings.ToLower(code))
 	if answer.StatusCode != 200 || !strings.HasPrefix(answer.Request.URL.Path, "/moment/") {
 		t.Fatalf("%d at %s", answer.StatusCode, answer.Request.URL)

@@ -104,8 +104,8 @@ func exports(a asked, from, to time.Time) []templates.Export {
 	}
 	begin, end := from.Format(time.RFC3339), to.Format(time.RFC3339)
 	return []templates.Export{
-		{Words: "The values shown, as CSV", Href: href("reading", a.reading, "from", begin, "to", end)},
-		{Words: "The values shown, as JSON Lines", Href: href("reading", a.reading, "from", begin, "to", end, "format", "jsonl")},
+		{Words: "The values of this time, as they were sent, CSV", Href: href("reading", a.reading, "from", begin, "to", end)},
+		{Words: "The values of this time, as they were sent, JSON Lines", Href: href("reading", a.reading, "from", begin, "to", end, "format", "jsonl")},
 		{Words: "All values that are kept, as CSV", Href: href("reading", a.reading)},
 		{Words: "All messages of this device, as JSON Lines", Href: href("what", "messages", "format", "jsonl")},
 	}

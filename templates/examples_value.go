@@ -28,7 +28,7 @@ var ValueExamples = map[string]ValuePage{
 			Table: Table{Heads: []string{"From", "Value", "For"}, Rows: []TableRow{{From: moment.Add(-2 * time.Hour), Cells: []string{"Open", "2 h"}}}},
 		},
 		Holder: "Operator", Entity: "door", Reading: "door", Value: "Open", At: moment, Age: "just now", ByHand: true, Earlier: "/value", Later: "/value",
-		Moments: Moments{Made: &MadeLink{"Open all night", "trellis.example.com/moment#CODE"}},
+		Moments: Moments{Made: &MadeLink{"Open all night", "localhost:8080/moment#CODE", "localhost"}},
 	},
 	"value-empty": {
 		Drawn:  Drawn{Name: "Door", Label: "Door", Title: "One day", From: moment.Add(-24 * time.Hour), To: moment, Empty: true},

@@ -285,12 +285,16 @@ func zoneWords(zone string) string {
 func summary(all []Group, link Link, now time.Time) string {
 	groups := slices.DeleteFunc(slices.Clone(all), func(g Group) bool { return g.Hidden })
 	values, known := 0, false
-	var quiet []Group
+	var quiet, young []Group
 	var beyond []string
 	for _, g := range groups {
-		known = known || usually(g.Device.Rhythm, g.Device.Usual) != "" || g.Device.Rhythm == "events"
-		if g.Look == Quiet {
+		has := usually(g.Device.Rhythm, g.Device.Usual) != "" || g.Device.Rhythm == "events"
+		known = known || has
+		switch {
+		case g.Look == Quiet:
 			quiet = append(quiet, g)
+		case g.Look == Old && !has:
+			young = append(young, g)
 		}
 		for _, c := range g.Cards {
 			if !c.Hidden {
@@ -307,8 +311,9 @@ func summary(all []Group, link Link, now time.Time) string {
 	case len(groups) == 0:
 		return "Nothing was heard yet."
 	case len(quiet)+len(beyond) > 0:
-		slices.SortStableFunc(quiet, func(a, b Group) int { return a.Device.Heard.Compare(b.Device.Heard) })
 		return strings.TrimSpace(quietWords(quiet, len(groups), now) + " " + beyondWords(beyond))
+	case len(young) > 0:
+		return youngWords(young, len(groups), now)
 	case known:
 		return "Everything is as usual."
 	case values == 0:
@@ -324,11 +329,26 @@ func lostWords(link Link, now time.Time) string {
 	return "We lost our link to " + link.To + " at " + clock(link.Since, now) + ". Values below are from then."
 }
 
+// youngWords says of which devices nobody can say whether they are as usual.
+func youngWords(young []Group, all int, now time.Time) string {
+	first := longestSilent(young)
+	since := " since " + clock(first.Device.Heard, now) + "."
+	if len(young) == 1 {
+		return "How often " + first.Called + " speaks is not known yet: nothing" + since
+	}
+	return "How often " + strconv.Itoa(len(young)) + " of " + strconv.Itoa(all) + " speak is not known yet: nothing from " + first.Called + since
+}
+
+func longestSilent(groups []Group) Group {
+	return slices.MinFunc(groups, func(a, b Group) int { return a.Device.Heard.Compare(b.Device.Heard) })
+}
+
 func quietWords(quiet []Group, all int, now time.Time) string {
 	if len(quiet) == 0 {
 		return ""
 	}
-	name, since := quiet[0].Called, clock(quiet[0].Device.Heard, now)
+	first := longestSilent(quiet)
+	name, since := first.Called, clock(first.Device.Heard, now)
 	switch {
 	case all == 1:
 		return name + " is quiet since " + since + "."

@@ -83,7 +83,7 @@ func TestTheSentenceAgreesWithTheScripts(t *testing.T) {
 		known := map[string]Device{}
 		var cards []Card
 		for _, d := range v.Devices {
-			known[d.ID] = Device{Heard: moment.Add(-secondsOf(d.Silent)), Rhythm: d.Rhythm, Usual: 5 * time.Minute, Quiet: 825 * time.Second}
+			known[d.ID] = Device{Heard: moment.Add(-secondsOf(d.Silent)), Rhythm: d.Rhythm, Usual: 5 * time.Minute, Old: 5 * time.Minute, Quiet: 825 * time.Second}
 			for i := range d.Values {
 				c := Card{Entity: d.ID, Reading: fmt.Sprint(i), Label: fmt.Sprint("Value ", i+1), Value: "1", At: moment}
 				if i < len(d.Beyond) {

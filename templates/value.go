@@ -163,7 +163,10 @@ type Moments struct {
 }
 
 // MadeLink is a new link: it is shown once.
-type MadeLink struct{ Title, Address string }
+type MadeLink struct {
+	Title, Address string
+	Near           string // the host, where every machine is led to itself by it
+}
 
 // SentLink is a link that leads to a moment.
 type SentLink struct {

@@ -94,6 +94,23 @@ test("cards are live: a value that a device sends appears by itself", async () =
   await who.close();
 });
 
+test("a message of more values than are shown says so", async () => {
+  const who = await visitor(browser);
+  const page = await who.page();
+  const k = await plain.key("many");
+  await signIn(page, plain.url, k.key);
+  await live(page);
+  const values = (n) => Object.fromEntries(Array.from({ length: n }, (_, i) => [`v${i}`, i]));
+  await plain.send(k, values(63));
+  await shows(page, "many", "v62", "62");
+  const words = page.locator("[data-dropped]");
+  assert.equal(await words.textContent(), "");
+  await plain.send(k, values(70));
+  await words.filter({ hasText: "Of a message no more than 64 values are shown." }).waitFor();
+  who.calm();
+  await who.close();
+});
+
 test("a value's age keeps counting", async () => {
   const who = await visitor(browser);
   const page = await who.page();

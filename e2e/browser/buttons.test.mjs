@@ -132,6 +132,30 @@ test("what can be undone waits for five seconds, also over a reload", async () =
   await who.close();
 });
 
+test("a key that is held presses once, and answers no question", async () => {
+  const { who, page } = await holder("keys");
+  await make(page, { label: "Sing a song", data: "sing", risk: "plain", answer: "-" });
+  await make(page, { label: "Close the gate", data: "shut", risk: "confirm", answer: "-" });
+  const hold = async (key) => {
+    for (let n = 0; n < 8; n++) {
+      await page.keyboard.down(key); // again while it is down: that is what a keyboard does
+      await page.waitForTimeout(60); // as long as a press here takes, and longer
+    }
+    await page.keyboard.up(key);
+  };
+  await item(page, "Sing a song").getByRole("button", { name: "Sing a song" }).focus();
+  await hold("Enter");
+  await says(page, "Sing a song", accepted);
+  assert.equal((await pressed(page)).length, 1, "Enter that is held");
+  const gate = item(page, "Close the gate");
+  await gate.locator("summary").focus();
+  await hold("Enter");
+  await gate.getByRole("button", { name: "Close the gate", exact: true }).and(page.locator(":focus")).waitFor();
+  assert.equal((await pressed(page)).length, 1, "Enter that is held answers the question that it has opened");
+  who.calm();
+  await who.close();
+});
+
 test("a risky one asks with its result, or is held: by mouse, finger or keys", async () => {
   const { who, page } = await holder("gate");
   await make(page, { label: "Open the gate", data: "open", risk: "plain", answer: "-" });
@@ -144,8 +168,12 @@ test("a risky one asks with its result, or is held: by mouse, finger or keys", a
   await answer.waitFor({ state: "hidden" });
   await page.keyboard.press("Enter"); // the focus is back where it was
   await answer.and(page.locator(":focus")).waitFor();
+  await page.keyboard.press("Enter"); // the second of two in a row was meant for what it was before
+  assert.equal((await pressed(page)).length, 0, "two Enters in a row are no answer");
+  await page.waitForTimeout(600); // this is somebody's own second thought: nothing happens meanwhile
   await page.keyboard.press("Enter");
   await says(page, "Open the gate", accepted);
+  await untilPressed(page, 1);
 
   const reset = item(page, "Reset it all");
   const hold = reset.getByText("Reset it all…");

@@ -17,6 +17,7 @@ import { find, put } from "./view/find";
 import { clock, impatient, type Press, say, stageWords } from "./words.buttons";
 
 const holdFor = 1000;
+const twice = 500; // within so much a key that is pressed twice was meant once
 const askedFor = 10_000; // then a question that nobody answers is folded away
 
 const world: World = {
@@ -58,6 +59,7 @@ class Item {
   private refused = ""; // in place of how far it got
   private busy = false;
   private held = false; // that it is being held is said
+  private rests = 0; // until then a press by key belongs to what was before it
   private round = 0; // of following: a newer press ends an older one
 
   constructor(readonly root: HTMLElement) {
@@ -66,9 +68,13 @@ class Item {
       event.preventDefault();
       void this.go(form);
     });
-    // The answer to the first click of two may be here before the second is.
+    // The answer to the first click of two may be here before the second is. Who presses by a key has no count of them.
     form.addEventListener("click", (event) => {
-      if (event.detail > 1 && (event.target as Element).closest("[data-go]")) event.preventDefault();
+      const again = event.detail > 1 || (event.detail === 0 && performance.now() < this.rests);
+      if (again && (event.target as Element).closest("[data-go]")) event.preventDefault();
+    });
+    root.addEventListener("keydown", (event) => {
+      if (event.repeat && (event.key === "Enter" || event.key === " ")) event.preventDefault(); // a key that is held is one press
     });
     find<HTMLFormElement>(root, "[data-undo]").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -109,6 +115,7 @@ class Item {
     sure.addEventListener("toggle", () => {
       clearTimeout(folded);
       if (!sure.open) return;
+      this.rests = performance.now() + twice;
       find<HTMLElement>(sure, "[data-go]").focus();
       folded = setTimeout(() => {
         if (!sure.matches(":hover")) fold();
@@ -176,6 +183,7 @@ class Item {
       return;
     }
     this.working(true);
+    this.rests = performance.now() + twice;
     const body = new URLSearchParams(
       [...new FormData(form)].map(([name, value]): [string, string] => [name, String(value)]),
     );

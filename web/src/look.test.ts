@@ -76,7 +76,13 @@ test("the sentence on top is the server's", () => {
     callApart(named);
     const told = v.devices.map((d, at) => {
       const name = named[at]?.called ?? "";
-      const device = { heard: now - (d.silent ?? 0) * 1000, rhythm: d.rhythm, usual: 300_000, old: 0, quiet: 825_000 };
+      const device = {
+        heard: now - (d.silent ?? 0) * 1000,
+        rhythm: d.rhythm,
+        usual: 300_000,
+        old: 300_000,
+        quiet: 825_000,
+      };
       const beyond = (d.beyond ?? []).map((words, i) => `${name} value ${i + 1} is ${words}`);
       return { name, device, look: lookOf(device, now, true), values: d.values, minor: 0, beyond };
     });

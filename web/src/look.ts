@@ -88,9 +88,11 @@ export interface Told {
 export function sentence(all: readonly Told[], now: number): string {
   const first = all[0];
   if (!first) return say.nothingYet;
-  const quiet = all.filter((t) => t.look === "quiet").sort((a, b) => a.device.heard - b.device.heard);
+  const quiet = all.filter((t) => t.look === "quiet").sort(bySilence);
   const beyond = all.flatMap((t) => t.beyond);
   if (quiet.length + beyond.length > 0) return `${quietWords(quiet, all.length, now)} ${say.beyond(beyond)}`.trim();
+  const young = all.filter((t) => t.look === "old" && !hasRhythm(t.device)).sort(bySilence);
+  if (young[0]) return say.young(young.length, all.length, young[0].name, clock(young[0].device.heard, now));
   if (all.some((t) => hasRhythm(t.device))) return say.usual;
   const values = all.reduce((sum, t) => sum + t.values, 0) || first.minor;
   return say.summary(
@@ -98,6 +100,8 @@ export function sentence(all: readonly Told[], now: number): string {
     all.map((t) => t.name),
   );
 }
+
+const bySilence = (a: Told, b: Told) => a.device.heard - b.device.heard;
 
 function quietWords(quiet: readonly Told[], all: number, now: number): string {
   const first = quiet[0];

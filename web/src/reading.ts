@@ -17,7 +17,7 @@ export interface Reading {
 type Json = Record<string, unknown>;
 type Path = readonly string[];
 
-const maxReadings = 64;
+export const maxReadings = 64;
 const maxDepth = 5; // objects and lists inside each other
 const maxItems = 64; // of a list
 const maxListed = 8; // objects of a list without names

@@ -1,5 +1,5 @@
 /** What the line says to somebody who comes back, so that nobody else downloads it. The page behind it is in templates/happened.go. */
-import { capitalWord, clock, count, entityWords, sameDay, span } from "./words";
+import { capitalWord, clock, count, entityWords, inSentence, sameDay, span } from "./words";
 
 /** HappenedEvent is one thing that happened, as /history/happened gives it. */
 export interface HappenedEvent {
@@ -60,7 +60,7 @@ function words(same: Same, several: boolean, now: number, host: string): string 
   const [e] = same;
   const name = e.called || entityWords(e.entity).name;
   const value = [capitalWord(e.value), e.unit].filter(Boolean).join(" ");
-  const what = several && name !== e.label ? `${name} ${e.label.toLowerCase()}` : e.label;
+  const what = several && name !== e.label ? `${name} ${inSentence(e.label)}` : e.label;
   switch (e.kind) {
     case "gap":
       return gap(same, now, host);

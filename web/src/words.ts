@@ -139,6 +139,7 @@ export const say = {
   dropped: (n: number) => `This page could not keep up: ${count(n, "message is", "messages are")} not shown.`,
   missing: (shown: number, missing: number, more: boolean) =>
     `Showing ${showNumber(shown, "").value} values; ${more ? "at least " : ""}${showNumber(missing, "").value} more are not shown.`,
+  cut: (most: number) => `Of a message no more than ${most} values are shown.`,
   nothingYet: "Nothing was heard yet.",
   nothingYetLive: "Connected. Nothing was heard yet.",
   summary: (values: number, groups: string[]) =>
@@ -151,6 +152,10 @@ export const say = {
     return quiet === 1
       ? `1 of ${all} is quiet: ${first}, since ${since}.`
       : `${quiet} of ${all} are quiet. ${first} since ${since}.`;
+  },
+  young: (young: number, all: number, first: string, since: string) => {
+    if (young === 1) return `How often ${first} speaks is not known yet: nothing since ${since}.`;
+    return `How often ${young} of ${all} speak is not known yet: nothing from ${first} since ${since}.`;
   },
   beyond: (all: readonly string[]) =>
     all[0] === undefined ? "" : `${all.length > 1 ? `${all.length} values need a look. ` : ""}${all[0]}.`,

@@ -1,6 +1,6 @@
 import { type Envelope, when } from "../envelope";
 import { before, callApart, type Device, sentence } from "../look";
-import { type Reading, readings } from "../reading";
+import { maxReadings, type Reading, readings } from "../reading";
 import { mostMissing, Shelf } from "../shelf";
 import { Turns } from "../turns";
 import { partOf } from "../whole";
@@ -24,6 +24,7 @@ export class Board {
   private readonly shelf = new Shelf();
   private readonly totals = new Map<string, number>(); // entity and name of a whole
   private readonly sight = new IntersectionObserver((all) => this.see(all), { rootMargin: beyond });
+  private cut = false; // a message had as many values as are looked at
   private looking: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -60,7 +61,9 @@ export class Board {
     if (envelope.about === "") return 0;
     const at = when(envelope, heardAt);
     let newer = 0;
-    for (const reading of readings(envelope.data)) {
+    const all = readings(envelope.data);
+    this.cut ||= all.length >= maxReadings;
+    for (const reading of all) {
       if (this.isWhole(envelope, reading)) continue;
       const card = this.cardOf(envelope.about, reading.name, envelope.source);
       if (card.hear(reading, at, envelope.byHand)) newer++;
@@ -101,10 +104,11 @@ export class Board {
     );
   }
 
-  /** missing says that there are more values than cards; empty when there are not. */
+  /** missing says that there are more values than cards; empty as far as is known when there are not. */
   missing(): string {
     const { missing } = this.shelf;
-    return missing > 0 ? say.missing(this.cards.size, missing, missing === mostMissing) : "";
+    const some = missing > 0 ? say.missing(this.cards.size, missing, missing === mostMissing) : "";
+    return this.cut ? `${some} ${say.cut(maxReadings)}`.trim() : some;
   }
 
   /** aloud says what needs attention and then the rest, for somebody who has heard the sentence above all cards. */
