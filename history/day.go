@@ -69,6 +69,36 @@ func (s *Store) Days(ctx context.Context, of []Drawable, now time.Time) ([]Day, 
 	return days, nil
 }
 
+// Drawables gives what is drawn of wanted topics, each with its topic.
+func (s *Store) Drawables(ctx context.Context, wanted func(topic string) bool) ([]Drawable, error) {
+	var all []Drawable
+	err := s.looking(ctx, func(tx *sql.Tx) error {
+		topics, err := topicsOf(ctx, tx, "series")
+		if err != nil {
+			return err
+		}
+		for _, topic := range topics {
+			if wanted != nil && !wanted(topic) {
+				continue
+			}
+			one := func(scan func(...any) error) (Drawable, error) {
+				d := Drawable{Topics: []string{topic}}
+				return d, scan(&d.About, &d.Reading)
+			}
+			found, err := scanAll(ctx, tx, one, `SELECT about, reading FROM series WHERE topic = ?`, topic)
+			if err != nil {
+				return err
+			}
+			all = append(all, found...)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what is drawn: %w", err)
+	}
+	return all, nil
+}
+
 // dayReader asks the same few questions for every card.
 type dayReader struct {
 	tx                                  *sql.Tx
@@ -80,8 +110,8 @@ func (r *dayReader) prepare(ctx context.Context) (err error) {
 	for query, into := range map[string]**sql.Stmt{
 		`SELECT id FROM series WHERE topic = ? AND about = ? AND reading = ?`:                                          &r.find,
 		`SELECT coalesce((SELECT at FROM minutes WHERE series = ?1 AND at >= ?2 ORDER BY at LIMIT 1), 0)`:              &r.first,
-		`SELECT (at - ?2) / ?3, sum(n), sum(total) FROM minutes WHERE series = ?1 AND at >= ?2 AND at < ?4 GROUP BY 1`: &r.minutes,
-		`SELECT (at - ?2) / ?3, sum(n), sum(total) FROM hours WHERE series = ?1 AND at >= ?2 AND at < ?4 GROUP BY 1`:   &r.hours,
+		`SELECT (at - ?2) / ?3, sum(n), sum(total), min(low), max(high) FROM minutes WHERE series = ?1 AND at >= ?2 AND at < ?4 GROUP BY 1`: &r.minutes,
+		`SELECT (at - ?2) / ?3, sum(n), sum(total), min(low), max(high) FROM hours WHERE series = ?1 AND at >= ?2 AND at < ?4 GROUP BY 1`:   &r.hours,
 		`SELECT at, n, total FROM hours WHERE series = ?1 AND at >= ?2 AND at < ?3`:                                    &r.usuals,
 	} {
 		if *into, err = r.tx.PrepareContext(ctx, query); err != nil {
@@ -149,41 +179,43 @@ func (r *dayReader) day(ctx context.Context, ids []int64, fine *int) (Day, error
 	}
 	day := Day{Step: scale.step, Span: scale.span, Begin: r.now.Add(-scale.span).Truncate(scale.step)}
 	steps := int(r.now.Sub(day.Begin)/scale.step) + 1
-	n, total := make([]int64, steps), make([]float64, steps)
+	all := make([]Point, steps)
 	for _, id := range ids {
 		rows, err := from.QueryContext(ctx, id, stamp(day.Begin), scale.step.Microseconds(), stamp(r.now)+1)
 		if err != nil {
 			return Day{}, err
 		}
 		for rows.Next() {
-			var step, count int64
-			var sum float64
-			if err := rows.Scan(&step, &count, &sum); err != nil {
+			var step int64
+			var p Point
+			var total float64
+			if err := rows.Scan(&step, &p.N, &total, &p.Low, &p.High); err != nil {
 				_ = rows.Close()
 				return Day{}, err
 			}
-			n[step], total[step] = n[step]+count, total[step]+sum
+			p.Mean = meanOf(total, p)
+			all[step] = all[step].and(p)
 		}
 		if err := rows.Close(); err != nil {
 			return Day{}, err
 		}
 	}
-	day.fill(n, total)
+	day.fill(all)
 	return day, nil
 }
 
 // fill leaves the empty steps at the end out.
-func (d *Day) fill(n []int64, total []float64) {
-	for len(n) > 0 && n[len(n)-1] == 0 {
-		n = n[:len(n)-1]
+func (d *Day) fill(all []Point) {
+	for len(all) > 0 && all[len(all)-1].N == 0 {
+		all = all[:len(all)-1]
 	}
-	for i, count := range n {
-		if count == 0 {
+	for _, p := range all {
+		if p.N == 0 {
 			d.Means = append(d.Means, math.NaN())
 			continue
 		}
-		d.Means = append(d.Means, meanOf(total[i], count))
-		d.Last = count
+		d.Means = append(d.Means, p.Mean)
+		d.Last = p.N
 	}
 }
 

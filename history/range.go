@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -146,7 +145,7 @@ func (d *Drawn) addSums(ctx context.Context, tx *sql.Tx, table string, series in
 		if err := rows.Scan(&step, &p.N, &p.Low, &p.High, &total); err != nil {
 			return err
 		}
-		p.At, p.Mean = fromStamp(g.begin+step*g.step), meanOf(total, p.N)
+		p.At, p.Mean = fromStamp(g.begin+step*g.step), meanOf(total, p)
 		d.Points = append(d.Points, p)
 	}
 	return rows.Err()
@@ -183,19 +182,19 @@ func (d *Drawn) settle(from, whole time.Time) {
 	d.Points = kept
 }
 
-// meanOf leaves out the last digits, which are noise of adding up: what is the same each time stays as it was sent.
-func meanOf(total float64, n int64) float64 {
-	mean, _ := strconv.ParseFloat(strconv.FormatFloat(total/float64(n), 'g', 13, 64), 64)
-	return mean
+// meanOf is never outside what it is the mean of: adding up leaves noise in the last digits, and what is the same each time is no change.
+func meanOf(total float64, p Point) float64 {
+	return min(max(total/float64(p.N), p.Low), p.High)
 }
 
 // and joins two sums of the same step.
 func (p Point) and(q Point) Point {
-	n := p.N + q.N
-	return Point{
-		At: p.At, N: n, Low: min(p.Low, q.Low), High: max(p.High, q.High),
-		Mean: meanOf(p.Mean*float64(p.N)+q.Mean*float64(q.N), n),
+	if p.N == 0 {
+		return q
 	}
+	sum := Point{At: p.At, N: p.N + q.N, Low: min(p.Low, q.Low), High: max(p.High, q.High)}
+	sum.Mean = meanOf(p.Mean*float64(p.N)+q.Mean*float64(q.N), sum)
+	return sum
 }
 
 // maxTogether is of how many topics one entity's reading is drawn together: in front of any broker a device may make them up.

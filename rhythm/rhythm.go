@@ -23,6 +23,7 @@ const (
 // What it takes to know a rhythm, and what is asked of it.
 const (
 	fewest       = 8             // gaps
+	leastYoung   = 3             // times that somebody without a rhythm was heard, before anything is said of his silence
 	AtMost       = 4096          // times that Learn looks at; what is before the last so many is no news
 	alarms       = 0.2           // false alarms that one device may give in a month
 	leastLimit   = 2.0           // of what usually comes meanwhile: one that is missing is no silence
@@ -39,8 +40,9 @@ type Rhythm struct {
 	Kind  Kind
 	Usual time.Duration // the longest silence that is usual while it is awake; 0 if that is not known
 
-	byHour [24]float64 // how often in an hour, by the hour of the day in UTC
-	limit  float64     // how many of them may stay away
+	byHour [24]float64   // how often in an hour, by the hour of the day in UTC
+	limit  float64       // how many of them may stay away
+	young  time.Duration // the longest silence so far of whoever has no rhythm yet; 0: it was hardly heard
 }
 
 // Learn makes a Rhythm of the moments at which somebody was heard, oldest first. Silence in times in which nobody could be heard teaches
@@ -49,7 +51,7 @@ func Learn(heard []time.Time, deaf ...Deaf) Rhythm {
 	heard = sinceSlower(heard[max(0, len(heard)-AtMost):])
 	all := gapsOf(heard, deaf)
 	if len(all) < fewest {
-		return Rhythm{Kind: Unknown}
+		return Young(heard)
 	}
 	r := Rhythm{Kind: Irregular, byHour: hourly(all)}
 	silent := make([]float64, 0, len(all)) // each gap, counted in what usually comes in such a time
@@ -72,6 +74,18 @@ func Learn(heard []time.Time, deaf ...Deaf) Rhythm {
 		if r.Usual > eventsFrom {
 			r.Kind = Events
 		}
+	}
+	return r
+}
+
+// Young is for whoever was heard too seldom or too briefly to have a rhythm: how long it was silent until now is all that is known of it.
+func Young(heard []time.Time) Rhythm {
+	r := Rhythm{Kind: Unknown}
+	if len(heard) < leastYoung {
+		return r
+	}
+	for i := 1; i < len(heard); i++ {
+		r.young = max(r.young, heard[i].Sub(heard[i-1]))
 	}
 	return r
 }

@@ -7,7 +7,8 @@ import (
 
 const (
 	oldAfter = 1.5                 // usual gaps: from then on people look at the age first
-	oldYoung = 5 * time.Minute     // the same of whoever has no rhythm yet
+	oldYoung = 3                   // the same of whoever has no rhythm yet: longest silences so far,
+	soonest  = 5 * time.Minute     // but not before that
 	farthest = 90 * 24 * time.Hour // how far ahead we look
 )
 
@@ -20,11 +21,15 @@ func (r Rhythm) Until(last time.Time) (old, quiet time.Time) {
 	case r.Kind == Events:
 		return time.Time{}, time.Time{}
 	case !r.Known():
-		return last.Add(oldYoung), last.Add(longUnknown)
+		quiet = last.Add(longUnknown)
+		if r.young == 0 {
+			return time.Time{}, quiet
+		}
+		return last.Add(min(longUnknown, max(soonest, oldYoung*r.young))), quiet
 	}
 	quiet = r.reached(last, r.limit)
-	if soonest := last.Add(shortest); quiet.Before(soonest) {
-		quiet = soonest
+	if first := last.Add(shortest); quiet.Before(first) {
+		quiet = first
 	}
 	old = r.reached(last, oldAfter*r.Usual.Hours()*r.awake())
 	if old.After(quiet) {

@@ -46,6 +46,25 @@ func TestNobodyIsOldOrQuietWhoseRhythmIsNone(t *testing.T) {
 	if old, quiet := (Rhythm{Kind: Events, Usual: 9 * time.Hour}).Until(monday); !old.IsZero() || !quiet.IsZero() {
 		t.Errorf("events: %v, %v", old, quiet)
 	}
+	for name, tt := range map[string]struct {
+		every time.Duration
+		n     int
+		old   time.Duration // 0: never
+	}{
+		"every 3 s, for a while":   {3 * time.Second, 8, 5 * time.Minute},
+		"every hour, for a while":  {time.Hour, 4, 3 * time.Hour},
+		"every ten hours, thrice":  {10 * time.Hour, 3, 24 * time.Hour},
+		"twice, which says little": {time.Second, 2, 0},
+	} {
+		var heard []time.Time
+		for n := range tt.n {
+			heard = append(heard, monday.Add(time.Duration(n)*tt.every))
+		}
+		old, quiet := Learn(heard).Until(monday)
+		if tt.old > 0 && old.Sub(monday) != tt.old || tt.old == 0 && !old.IsZero() || quiet.Sub(monday) != 24*time.Hour {
+			t.Errorf("%s: old %v, quiet %v", name, old, quiet)
+		}
+	}
 	if old, quiet := (Rhythm{}).Until(monday); !old.IsZero() || quiet.Sub(monday) != 24*time.Hour {
 		t.Errorf("unknown: %v, %v", old, quiet)
 	}

@@ -109,11 +109,13 @@ func gapsOfBoth(a, b []history.Gap, to time.Time) (common []history.Gap) {
 // gapsOfDevice are the times in which a device could not be heard, on none of the topics on which it speaks.
 func (s *Server) gapsOfDevice(ctx context.Context, g access.Grant, entity string, from, to time.Time) ([]history.Gap, error) {
 	gaps := s.gapsBetween(g, from, to)
-	read := func(found []history.Gap, err error) ([]history.Gap, error) {
+	all := gaps.read
+	gaps.read = func(ctx context.Context, whose string, since time.Time) ([]history.Gap, error) {
+		found, err := all(ctx, whose, since)
 		return slices.DeleteFunc(found, func(one history.Gap) bool { return one.Reason == gapUnread }), err
 	}
 	if g.KeyID != "" || !s.ofService() {
-		return read(gaps.of(ctx, ""))
+		return gaps.of(ctx, "")
 	}
 	signs, err := s.Store.Signs(ctx, g.MayReceive)
 	if err != nil {
@@ -125,7 +127,7 @@ func (s *Server) gapsOfDevice(ctx context.Context, g access.Grant, entity string
 			topics = append(topics, one.Topic)
 		}
 	}
-	return read(gaps.ofAll(ctx, topics, to))
+	return gaps.ofAll(ctx, topics, to)
 }
 
 func endOf(s history.Silence, to time.Time) time.Time {

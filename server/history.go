@@ -30,6 +30,7 @@ type Past interface {
 	Turns(ctx context.Context, wanted func(topic string) bool, from, to time.Time) (turns []history.Turn, more bool, err error)
 	Extremes(ctx context.Context, wanted func(topic string) bool, from, to time.Time) ([]history.Extreme, error)
 	Passed(ctx context.Context, wanted func(topic string) bool, of []history.Limit, from, to time.Time) (found []history.Passed, more bool, err error)
+	Drawables(ctx context.Context, wanted func(topic string) bool) ([]history.Drawable, error)
 	Speakers(ctx context.Context, wanted func(topic string) bool) (all []history.Speaker, more bool, err error)
 	Silences(ctx context.Context, of history.Speaker, from, to time.Time, least time.Duration, long func(last, next time.Time) bool) ([]history.Silence, error)
 	MessageCount(ctx context.Context, wanted func(topic string) bool, from, to time.Time) (n int, many bool, err error)

@@ -11,7 +11,7 @@ import (
 
 const (
 	learnAgain  = 10 * time.Minute // how old what is known of a device may become
-	learnSoon   = time.Minute      // the same, where too little was known to say anything
+	learnSoon   = time.Minute      // the same, where too little was known to say anything; twice as long each time that it still is
 	maxLearned  = 5000             // devices that are known at once
 	maxToLearn  = 500              // and that wait for it
 	learnPauses = 2 * time.Millisecond
@@ -48,6 +48,7 @@ type learned struct {
 	rhythm.Rhythm
 	at     time.Time // when it was learned; zero: it waits to be
 	asking bool
+	vain   int // times in a row that too little was known
 }
 
 func newRhythms(listen listener, now func() time.Time, detach func(func(context.Context)) bool) *rhythms {
@@ -60,7 +61,7 @@ func (r *rhythms) of(who speaker) rhythm.Rhythm {
 	defer r.mu.Unlock()
 	l, lasts := r.known[who], learnAgain
 	if l.Kind == "" || l.Kind == rhythm.Unknown {
-		lasts = learnSoon
+		lasts = min(learnAgain, learnSoon<<max(0, min(l.vain, 8)-1))
 	}
 	if !l.asking && r.now().Sub(l.at) > lasts && len(r.waiting) < maxToLearn {
 		if len(r.known) >= maxLearned {
@@ -106,7 +107,11 @@ func (r *rhythms) learn(ctx context.Context) {
 		if err != nil {
 			found = r.known[who].Rhythm // what was known is better than nothing
 		}
-		r.known[who] = learned{Rhythm: found, at: r.now()}
+		now := learned{Rhythm: found, at: r.now()}
+		if found.Kind == rhythm.Unknown {
+			now.vain = r.known[who].vain + 1
+		}
+		r.known[who] = now
 		r.mu.Unlock()
 		select {
 		case <-time.After(learnPauses): // others read too
@@ -119,7 +124,7 @@ func (r *rhythms) learn(ctx context.Context) {
 func (l listener) learn(ctx context.Context, who speaker, now time.Time) (rhythm.Rhythm, error) {
 	heard, err := l.heard(ctx, who.Speaker, rhythm.AtMost)
 	if err != nil || len(heard) == 0 || heard[len(heard)-1].Sub(heard[0]) < leastSeen {
-		return rhythm.Rhythm{Kind: rhythm.Unknown}, err
+		return rhythm.Young(heard), err
 	}
 	gaps, err := l.gaps(ctx, who.key, heard[0], now)
 	if err != nil {

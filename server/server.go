@@ -144,7 +144,7 @@ func New(c Config) *Server {
 	s.probe.send, s.probe.ctx = c.Probe, s.ctx
 	s.rhythms = newRhythms(listener{c.Store.Heard, c.Past.Gaps}, c.Now, s.detach)
 	s.turns = newTurns()
-	s.sessions = newSessions(c.Store, s.secure())
+	s.sessions = newSessions(held{c.Store}, s.secure())
 	s.pipes = s.newPipes()
 	s.checks = s.newChecks()
 	e := echo.New()

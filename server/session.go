@@ -39,6 +39,26 @@ func newSessions(store scs.Store, secure bool) *scs.SessionManager {
 	return m
 }
 
+// held keeps with a session whose key signs in, for the store's bounds. The library hands on the context in which it keeps one.
+type held struct{ Store }
+
+// holderOf is where that context has the id of the key.
+type holderOf struct{}
+
+func (h held) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
+	if err := h.Commit(token, data, expiry); err != nil {
+		return err
+	}
+	if id, is := ctx.Value(holderOf{}).(string); is {
+		return h.Hold(ctx, token, id)
+	}
+	return nil
+}
+
+func (h held) FindCtx(_ context.Context, token string) ([]byte, bool, error) { return h.Find(token) }
+
+func (h held) DeleteCtx(_ context.Context, token string) error { return h.Delete(token) }
+
 // load finds the request's session. The middleware that comes with the library wraps the answer in a way that stops WebSocket upgrades.
 func (s *Server) load(r *http.Request) (context.Context, error) {
 	token := ""
@@ -101,14 +121,9 @@ func (s *Server) begin(c echo.Context, holds map[string]any) error {
 	for name, value := range holds {
 		s.sessions.Put(ctx, name, value)
 	}
-	token, expiry, err := s.sessions.Commit(ctx)
+	token, expiry, err := s.sessions.Commit(context.WithValue(ctx, holderOf{}, holds[sessionKey]))
 	if err != nil {
 		return fmt.Errorf("keep session: %w", err)
-	}
-	if holder, is := holds[sessionKey].(string); is {
-		if err := s.Store.Hold(ctx, token, holder); err != nil {
-			return err
-		}
 	}
 	s.sessions.WriteSessionCookie(ctx, c.Response(), token, expiry)
 	return nil

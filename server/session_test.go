@@ -86,6 +86,33 @@ func TestSigningOutEndsTheSession(t *testing.T) {
 	}
 }
 
+// Whoever has one key can sign in with it again and again.
+func TestSigningInOftenPushesOutNobodyElse(t *testing.T) {
+	s := newSite(t, nil)
+	house, first, key := operatorOf(t, s), s.holder(t, "barn"), s.key(t, "shed").Key
+	var all []*http.Client
+	patient := time.Now()
+	s.server.limits.now = func() time.Time { patient = patient.Add(time.Minute); return patient } // whoever does that is not in a hurry
+	for range 52 {
+		b := s.browser(t)
+		if answer, page := send(t, b, "POST", s.URL+"/session", url.Values{"key": {key}}); strings.Contains(page, `name="key"`) {
+			t.Fatal(answer.Status)
+		}
+		for len(s.pages.ended) > 0 {
+			<-s.pages.ended
+		}
+		all = append(all, b)
+	}
+	for name, b := range map[string]*http.Client{"the operator": house, "another key": first, "the last": all[51]} {
+		if _, page := send(t, b, "GET", s.URL+"/", nil); strings.Contains(page, `name="key"`) {
+			t.Errorf("%s is signed out", name)
+		}
+	}
+	if _, page := send(t, all[0], "GET", s.URL+"/", nil); !strings.Contains(page, `name="key"`) {
+		t.Error("one key has more sign-ins than it may")
+	}
+}
+
 // There is one connection that writes, and strangers may wait for it without end.
 func TestAStrangerWhoSignsOutWritesNothing(t *testing.T) {
 	s := newSite(t, nil)

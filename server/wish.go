@@ -76,7 +76,14 @@ func (s *Server) heardThings(ctx context.Context, g access.Grant) (map[thing]boo
 		return nil, err
 	}
 	signs, err := s.Store.Signs(ctx, g.MayReceive)
+	if err != nil {
+		return nil, err
+	}
+	drawn, err := s.Past.Drawables(ctx, g.MayReceive) // also what is not among the newest any more
 	heard := map[thing]bool{}
+	for _, one := range drawn {
+		heard[thing{one.About, one.Reading}], heard[thing{entity: one.About}] = true, true
+	}
 	for _, v := range values {
 		heard[thing{v.About, v.Reading}], heard[thing{entity: v.About}] = true, true
 	}

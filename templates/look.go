@@ -301,7 +301,11 @@ func summary(all []Group, link Link, now time.Time) string {
 				values++
 			}
 			if c.needsAttention() {
-				beyond = append(beyond, g.Called+" "+inSentence(c.Label)+" is "+c.Attention)
+				is := " is "
+				if g.Look == Quiet {
+					is = " was "
+				}
+				beyond = append(beyond, g.Called+" "+inSentence(c.Label)+is+c.Attention)
 			}
 		}
 	}

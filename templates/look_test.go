@@ -100,6 +100,15 @@ func TestTheSentenceAgreesWithTheScripts(t *testing.T) {
 	}
 }
 
+func TestWhatAQuietDeviceSaidLastIsNotSaidToBeSo(t *testing.T) {
+	p := BoardPage{}
+	p.Arrange([]Card{{Entity: "fridge", Value: "9", At: moment, Attention: "above 8 °C", Label: "Temperature"}},
+		map[string]Device{"fridge": {Heard: moment.Add(-time.Hour), Rhythm: "steady", Usual: time.Minute, Quiet: 3 * time.Minute}}, moment)
+	if p.Summary != "Fridge is quiet since 11:00. Fridge temperature was above 8 °C." {
+		t.Error(p.Summary)
+	}
+}
+
 func TestAHiddenDeviceHasNoNameToBeToldFrom(t *testing.T) {
 	p := BoardPage{}
 	p.Arrange([]Card{{Entity: "home:a:probe", Value: "1", At: moment, Attention: "above 30", Label: "Level"}, {Entity: "home:b:probe", Value: "2", At: moment}},

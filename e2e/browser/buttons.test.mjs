@@ -147,6 +147,9 @@ test("a key that is held presses once, and answers no question", async () => {
   await hold("Enter");
   await says(page, "Sing a song", accepted);
   assert.equal((await pressed(page)).length, 1, "Enter that is held");
+  await make(page, { label: "Heat", data: "", risk: "confirm", answer: "-", number: true, name: "to", min: "5", max: "30", step: "1", start: "19", unit: "°C" });
+  await item(page, "Heat").getByRole("spinbutton").fill("25");
+  await page.keyboard.press("Enter"); // would be the answer to a question that nobody has asked
   const gate = item(page, "Close the gate");
   await gate.locator("summary").focus();
   await hold("Enter");

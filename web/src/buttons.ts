@@ -232,6 +232,7 @@ class Item {
     if (this.press?.id !== press.id) return;
     if (outcome.kind === "press") {
       this.take(outcome.press);
+      this.rests = performance.now() + twice;
       find<HTMLElement>(this.root, "[data-go], summary").focus();
     } else if (this.press.state === "waiting") {
       this.refused = outcome.kind === "lost" ? say.notUndone : outcome.words; // until it is known how far it got

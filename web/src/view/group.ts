@@ -125,7 +125,9 @@ export class Group {
       look: this.look,
       values: major.filter((c) => !c.hidden).length,
       minor: cards.length - major.length,
-      beyond: major.filter((c) => c.needs).map((c) => `${this.called} ${inSentence(c.label)} is ${c.attention}`),
+      beyond: major
+        .filter((c) => c.needs)
+        .map((c) => `${this.called} ${inSentence(c.label)} ${this.look === "quiet" ? "was" : "is"} ${c.attention}`),
     };
   }
 
