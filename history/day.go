@@ -108,11 +108,11 @@ type dayReader struct {
 
 func (r *dayReader) prepare(ctx context.Context) (err error) {
 	for query, into := range map[string]**sql.Stmt{
-		`SELECT id FROM series WHERE topic = ? AND about = ? AND reading = ?`:                                          &r.find,
-		`SELECT coalesce((SELECT at FROM minutes WHERE series = ?1 AND at >= ?2 ORDER BY at LIMIT 1), 0)`:              &r.first,
+		`SELECT id FROM series WHERE topic = ? AND about = ? AND reading = ?`:                                                               &r.find,
+		`SELECT coalesce((SELECT at FROM minutes WHERE series = ?1 AND at >= ?2 ORDER BY at LIMIT 1), 0)`:                                   &r.first,
 		`SELECT (at - ?2) / ?3, sum(n), sum(total), min(low), max(high) FROM minutes WHERE series = ?1 AND at >= ?2 AND at < ?4 GROUP BY 1`: &r.minutes,
 		`SELECT (at - ?2) / ?3, sum(n), sum(total), min(low), max(high) FROM hours WHERE series = ?1 AND at >= ?2 AND at < ?4 GROUP BY 1`:   &r.hours,
-		`SELECT at, n, total FROM hours WHERE series = ?1 AND at >= ?2 AND at < ?3`:                                    &r.usuals,
+		`SELECT at, n, total FROM hours WHERE series = ?1 AND at >= ?2 AND at < ?3`:                                                         &r.usuals,
 	} {
 		if *into, err = r.tx.PrepareContext(ctx, query); err != nil {
 			return err
