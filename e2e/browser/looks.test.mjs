@@ -141,7 +141,7 @@ const todo = [
 /** silences are what must be true of the farm with scripts and without. */
 async function silences(page) {
   const together = "All 4 devices in this place went quiet in the same minute: probably the Wi-Fi or power there.";
-  await page.locator("[data-summary]").filter({ hasText: /^5 of 6 are quiet\. Well since (\w+ \d+, )?\d\d:\d\d\. 4 values need a look\. (Leaky|Small) (memory is low: 12 kB|disk is low: 200 MB) left\.$/ }).waitFor();
+  await page.locator("[data-summary]").filter({ hasText: /^5 of 6 are quiet\. Well since (\w+ \d+, )?\d\d:\d\d\. 4 values need a look\. (Leaky|Small) (memory was low: 12 kB|disk was low: 200 MB) left\.$/ }).waitFor();
   await state(page, "mail", /^Live \(usually within \d+ min\)$/);
   const silent = (entity) => group(page, entity).locator("[data-silence]").innerText();
   await explains(page, "byre:leaky", together, "Memory was shrinking before: 12 kB left.", "Disk was low: 200 MB left.");
