@@ -97,7 +97,7 @@ async function backOn(page, network, k, entity) {
   for (let n = 21; ; n++) {
     const before = network.seen().length;
     await server.send(k, { temperature: n });
-    await shows(page, entity, "temperature", String(n));
+    await shows(page, entity, "temperature", String(n), 30_000); // a way that falls silent in the change is left within 25 s
     const moved = network.seen().slice(before);
     if (moved.length === 0) return;
     assert.ok(n < 40, `requests go on: ${moved}`);
